@@ -1,0 +1,51 @@
+/** One step of a compiled pattern: a character that passes, or a run of such characters. */
+export interface GlobToken {
+  readonly kind: 'one' | 'star';
+  readonly accepts: (character: string) => boolean;
+}
+
+/** What an automaton over `tokens` does: the states reached, one bit per token passed. */
+type States = boolean[];
+
+/**
+ * All lengths (in characters, ascending) at which `tokens` match a prefix of `characters` from
+ * `start` on. Takes time proportional to pattern × text, whatever the pattern.
+ */
+export function matchLengths(
+  tokens: readonly GlobToken[],
+  characters: readonly string[],
+  start = 0,
+): number[] {
+  let states: States = skipStars(tokens, [true]);
+  const lengths = states[tokens.length] === true ? [0] : [];
+  for (let at = start; at < characters.length && states.includes(true); at++) {
+    states = skipStars(tokens, advance(tokens, states, characters[at] ?? ''));
+    if (states[tokens.length] === true) lengths.push(at + 1 - start);
+  }
+  return lengths;
+}
+
+/** Whether `tokens` match all of `characters`. */
+export function matchesWhole(
+  tokens: readonly GlobToken[],
+  characters: readonly string[],
+): boolean {
+  return matchLengths(tokens, characters).at(-1) === characters.length;
+}
+
+function advance(tokens: readonly GlobToken[], states: States, character: string): States {
+  const next: States = [];
+  for (const [index, token] of tokens.entries()) {
+    if (states[index] !== true || !token.accepts(character)) continue;
+    next[token.kind === 'star' ? index : index + 1] = true;
+  }
+  return next;
+}
+
+/** A star may match nothing: whoever stands before it stands behind it as well. */
+function skipStars(tokens: readonly GlobToken[], states: States): States {
+  for (const [index, token] of tokens.entries()) {
+    if (states[index] === true && token.kind === 'star') states[index + 1] = true;
+  }
+  return states;
+}

@@ -1,0 +1,304 @@
+/*
+ * The word expander: quotes, escapes and variables of instructions other than RUN, as BuildKit
+ * has them (a subset of the shell's, plus nothing).
+ *
+ *   $v ${v}                  the value, empty if unset
+ *   ${v-w} ${v:-w}           w if unset (with a colon: or empty)
+ *   ${v+w} ${v:+w}           w if set (and not empty)
+ *   ${v?m} ${v:?m}           error m if unset (or empty)
+ *   ${v#p} ${v##p} ${v%p} ${v%%p} ${v/p/r} ${v//p/r}    see shell-pattern.ts
+ *   'text'                   as it is          "text"   variables, and \ before " $ \
+ *   \c                       c itself; a \ at the end vanishes
+ */
+import { UserError } from '../util/errors.js';
+import type { EscapeToken } from './ast.js';
+import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.js';
+
+/** The value of a variable; undefined: it is not set. */
+export type Lookup = (name: string) => string | undefined;
+
+export interface LexOptions {
+  readonly escape: EscapeToken;
+  /** Keeps quotes and escapes in the result. */
+  readonly rawQuotes?: boolean;
+  readonly rawEscapes?: boolean;
+  /** Quotes are ordinary characters (bodies of heredocs). */
+  readonly ignoreQuotes?: boolean;
+  /** Leaves references to unset variables as they are. */
+  readonly keepUnset?: boolean;
+}
+
+/** Expands `text` as one word: spaces stay. Throws TSB_PARSE without a position. */
+export function expandWord(text: string, lookup: Lookup, escape: EscapeToken = '\\'): string {
+  return new Lexer(text, { escape }, lookup).run().text;
+}
+
+/** Expands `text`, then splits it at white space outside of quotes. */
+export function expandWords(text: string, lookup: Lookup, escape: EscapeToken = '\\'): string[] {
+  return lexWords(text, { escape }, lookup);
+}
+
+/** Expands the body of a heredoc: variables and escapes, no quotes. */
+export function expandBody(text: string, lookup: Lookup): string {
+  return new Lexer(text, { escape: '\\', ignoreQuotes: true }, lookup).run().text;
+}
+
+/** {@link expandWords} with all its switches. */
+export function lexWords(text: string, options: LexOptions, lookup: Lookup): string[] {
+  return new Lexer(text, options, lookup).run().words;
+}
+
+/** Collects the words of a text: unquoted white space ends one. */
+class WordList {
+  readonly words: string[] = [];
+  #word = '';
+
+  add(text: string): void {
+    for (const character of text) {
+      if (!/\s/.test(character)) this.#word += character;
+      else this.end();
+    }
+  }
+
+  addQuoted(text: string): void {
+    this.#word += text;
+  }
+
+  end(): void {
+    if (this.#word !== '') this.words.push(this.#word);
+    this.#word = '';
+  }
+}
+
+class Lexer {
+  readonly #source: string;
+  readonly #characters: readonly string[];
+  readonly #options: LexOptions;
+  readonly #lookup: Lookup;
+  #rawEscapes: boolean;
+  #at = 0;
+
+  constructor(source: string, options: LexOptions, lookup: Lookup) {
+    this.#source = source;
+    this.#characters = [...source];
+    this.#options = options;
+    this.#lookup = lookup;
+    this.#rawEscapes = options.rawEscapes ?? false;
+  }
+
+  run(): { text: string; words: string[] } {
+    return this.#until(undefined);
+  }
+
+  #peek(): string | undefined {
+    return this.#characters[this.#at];
+  }
+
+  #next(): string | undefined {
+    return this.#characters[this.#at++];
+  }
+
+  /** Expands up to `stop`, which is consumed; undefined: up to the end of the text. */
+  #until(stop: string | undefined): { text: string; words: string[] } {
+    let text = '';
+    const words = new WordList();
+    for (let ch = this.#peek(); ch !== undefined; ch = this.#peek()) {
+      if (ch === stop) {
+        this.#at++;
+        words.end();
+        return { text, words: words.words };
+      }
+      if (ch === '$') {
+        const value = this.#dollar();
+        text += value;
+        words.add(value);
+      } else if (this.#isQuoting(ch)) {
+        const value = this.#quoting(ch);
+        text += value;
+        words.addQuoted(value);
+      } else if (ch === this.#options.escape) {
+        const value = this.#escaped();
+        text += value;
+        words.addQuoted(value);
+      } else {
+        this.#at++;
+        text += ch;
+        words.add(ch);
+      }
+    }
+    if (stop !== undefined) this.#fail(`the ${quote(stop)} is missing`, 'Close the ${…}');
+    words.end();
+    return { text, words: words.words };
+  }
+
+  #isQuoting(ch: string): boolean {
+    return ch === '<' || (!this.#options.ignoreQuotes && (ch === "'" || ch === '"'));
+  }
+
+  #quoting(ch: string): string {
+    if (ch === "'") return this.#singleQuoted();
+    return ch === '"' ? this.#doubleQuoted() : this.#heredocStart();
+  }
+
+  #escaped(): string {
+    const token = this.#next() ?? '';
+    return (this.#rawEscapes ? token : '') + (this.#next() ?? '');
+  }
+
+  #singleQuoted(): string {
+    const mark = this.#options.rawQuotes ? "'" : '';
+    const end = this.#characters.indexOf("'", ++this.#at);
+    if (end < 0) this.#fail("the closing ' is missing", "Add a ' or write \\'");
+    const text = this.#characters.slice(this.#at, end).join('');
+    this.#at = end + 1;
+    return mark + text + mark;
+  }
+
+  #doubleQuoted(): string {
+    const mark = this.#options.rawQuotes ? '"' : '';
+    const { escape } = this.#options;
+    let text = mark;
+    this.#at++;
+    for (let ch = this.#peek(); ch !== undefined; ch = this.#peek()) {
+      if (ch === '$') {
+        text += this.#dollar();
+        continue;
+      }
+      this.#at++;
+      if (ch === '"') return text + mark;
+      if (ch === escape) {
+        if (this.#rawEscapes) text += ch;
+        const escaped = this.#peek();
+        if (escaped === undefined) break;
+        const special = escaped === '"' || escaped === '$' || escaped === escape;
+        text += special ? escaped : ch;
+        if (special) this.#at++;
+      } else {
+        text += ch;
+      }
+    }
+    return this.#fail('the closing " is missing', 'Add a " or write \\"');
+  }
+
+  /** `<<` and the white space behind it belong to the word: `<< EOF` is one. */
+  #heredocStart(): string {
+    this.#at++;
+    if (this.#peek() !== '<') return '<';
+    this.#at++;
+    let text = '<<';
+    for (let ch = this.#peek(); ch === ' ' || ch === '\t' || ch === '\r'; ch = this.#peek()) {
+      text += ch;
+      this.#at++;
+    }
+    return text;
+  }
+
+  #dollar(): string {
+    this.#at++;
+    if (this.#peek() === '{') {
+      this.#at++;
+      return this.#braced();
+    }
+    const name = this.#name();
+    if (name === '') return '$';
+    return this.#lookup(name) ?? (this.#options.keepUnset ? `$${name}` : '');
+  }
+
+  #name(): string {
+    const rest = this.#characters.slice(this.#at).join('');
+    const name = /^(?:\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*)/u.exec(rest)?.[0] ?? '';
+    this.#at += [...name].length;
+    return name;
+  }
+
+  #braced(): string {
+    const first = this.#peek();
+    if (first === undefined) this.#fail('the "}" is missing', 'Close the ${…}');
+    if ('{}:'.includes(first)) this.#fail(`"\${${first}" has no name`, 'Write ${NAME}');
+    const name = this.#name();
+    if (name === '') this.#fail(`"\${${first}" has no name`, 'Write ${NAME}');
+    const operator = this.#next();
+    switch (operator) {
+      case '}':
+        return this.#lookup(name) ?? (this.#options.keepUnset ? `\${${name}}` : '');
+      case ':':
+        return this.#default(name, this.#next(), true);
+      case '+':
+      case '-':
+      case '?':
+        return this.#default(name, operator, false);
+      case '#':
+      case '%':
+        return this.#trim(name, operator);
+      case '/':
+        return this.#replace(name);
+      case undefined:
+        return this.#fail('the "}" is missing', 'Close the ${…}');
+      default:
+        return this.#unknownOperator(name, operator);
+    }
+  }
+
+  #default(name: string, operator: string | undefined, emptyIsUnset: boolean): string {
+    if (operator === undefined) this.#fail('the "}" is missing', 'Close the ${…}');
+    const colon = emptyIsUnset ? ':' : '';
+    if (!'+-?'.includes(operator)) this.#unknownOperator(name, colon + operator);
+    const word = this.#until('}').text;
+    const value = this.#lookup(name);
+    if (value === undefined && this.#options.keepUnset) {
+      return `\${${name}${colon}${operator}${word}}`;
+    }
+    const usable = value !== undefined && !(emptyIsUnset && value === '');
+    if (operator === '+') return usable ? word : '';
+    if (usable) return value;
+    if (operator === '-') return word;
+    const state = value === undefined ? 'is not set' : 'is empty';
+    return this.#fail(`"${name}" ${state}${word && `: ${word}`}`, `Pass --build-arg ${name}=VALUE`);
+  }
+
+  #trim(name: string, operator: '#' | '%'): string {
+    const word = this.#rawUntil('}');
+    const value = this.#lookup(name);
+    if (value === undefined && this.#options.keepUnset) return `\${${name}${operator}${word}}`;
+    const greedy = word.startsWith(operator);
+    const pattern = greedy ? word.slice(1) : word;
+    const trim = operator === '#' ? trimPrefix : trimSuffix;
+    return trim(value ?? '', pattern, greedy);
+  }
+
+  #replace(name: string): string {
+    const all = this.#peek() === '/';
+    if (all) this.#at++;
+    const pattern = this.#rawUntil('/');
+    const replacement = this.#rawUntil('}');
+    const value = this.#lookup(name);
+    if (value === undefined && this.#options.keepUnset) {
+      return `\${${name}/${pattern}/${replacement}}`;
+    }
+    return replacePattern(value ?? '', { pattern, replacement, all });
+  }
+
+  /** Like `#until`, with escapes kept: they mean something to the pattern. */
+  #rawUntil(stop: string): string {
+    const before = this.#rawEscapes;
+    this.#rawEscapes = true;
+    const { text } = this.#until(stop);
+    this.#rawEscapes = before;
+    return text;
+  }
+
+  #unknownOperator(name: string, operator: string): never {
+    return this.#fail(
+      `found "${operator}" behind "\${${name}"`,
+      'Use one of :- - :+ + :? ? # ## % %% / //, or a backslash before the $',
+    );
+  }
+
+  #fail(found: string, hint: string): never {
+    throw new UserError('TSB_PARSE', `Cannot expand ${quote(this.#source)}: ${found}`, { hint });
+  }
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

@@ -29,11 +29,13 @@ export function parseValue<Output>(value: unknown, schema: Schema<Output>, what:
   if (result.success) return result.output;
   const [issue] = result.issues;
   const path = v.getDotPath(issue);
-  const want = issue.expected ?? issue.message;
-  throw new UserError(
-    'TSB_IMAGE_INVALID',
-    `Cannot parse ${what}: ${path === null ? '' : `${path}: `}found ${issue.received}, want ${want}`,
-  );
+  const missing = issue.type === 'loose_object' && path !== null && issue.received === 'undefined';
+  const found = missing ? 'nothing' : issue.received;
+  const stated = issue.type === 'custom' ? issue.message : (issue.expected ?? issue.message);
+  const want = missing ? 'a value' : stated;
+  const place = path === null ? '' : `${path}: `;
+  const message = `Cannot parse ${what}: ${place}found ${found}, want ${want}`;
+  throw new UserError('TSB_IMAGE_INVALID', message);
 }
 
 /** The bytes of a JSON document as we write it: no spaces, keys in the order of the object. */
@@ -49,10 +51,7 @@ export function wireObject<const Entries extends v.ObjectEntries>(
   entries: Entries,
 ): v.GenericSchema<unknown, v.InferOutput<v.LooseObjectSchema<Entries, undefined>>> {
   const object = v.looseObject(entries);
-  return v.pipe(v.unknown(), v.transform(withoutNulls), object) as unknown as v.GenericSchema<
-    unknown,
-    v.InferOutput<typeof object>
-  >;
+  return v.pipe(v.unknown(), v.transform(withoutNulls), object);
 }
 
 function withoutNulls(value: unknown): unknown {

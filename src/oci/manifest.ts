@@ -102,6 +102,7 @@ export function imageLayers(manifest: Manifest, config: ImageConfig, what: strin
 function mediaTypeOf(value: unknown, given: string | undefined, what: string): string {
   const refuse = (found: string, want: string): UserError =>
     new UserError('TSB_IMAGE_INVALID', `Cannot parse ${what}: found ${found}, want ${want}`);
+  if (Array.isArray(value)) throw refuse('a list', 'an object');
   if (typeof value !== 'object' || value === null) throw refuse(typeof value, 'an object');
   const document = value as Record<string, unknown>;
   if (document.schemaVersion === 1) {

@@ -61,6 +61,11 @@ export function resetSignals(): void {
   check(libc.sigprocmask(SIG_SETMASK, Buffer.alloc(SIGSET_BYTES), null), 'sigprocmask');
 }
 
+/** Makes this process ignore a signal; a JavaScript handler of it is not called any more. */
+export function ignoreSignal(signal: number): void {
+  check(libc.signal(signal, 1), 'signal');
+}
+
 /** Lets a program after execve(2) have the standard streams: Node marks them close-on-exec. */
 export function inheritStandardStreams(): void {
   for (const raw of [0, 1, 2]) setCloexec(raw, false);
@@ -106,6 +111,16 @@ function pointerArray(texts: readonly (string | Buffer)[]): {
 /** close_range(2): all descriptors from `first` to `last` (default: the highest). */
 export function closeRange(first: number, last = 0xffffffff): void {
   check(libc.sysCloseRange(SYS.close_range, first, last, 0), 'close_range');
+}
+
+const CLOSE_RANGE_CLOEXEC = 4;
+
+/** Has execve(2) close all descriptors from `first` on. */
+export function closeRangeOnExec(first: number): void {
+  check(
+    libc.sysCloseRange(SYS.close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC),
+    'close_range',
+  );
 }
 
 /** kill(2); false: there is no such process. Signal 0 only asks. */

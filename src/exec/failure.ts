@@ -1,0 +1,33 @@
+import { UserError } from '../util/errors.js';
+
+/** What went wrong before a command could start; `code` is an errno name, or empty. */
+export interface SandboxFailure {
+  /** A verb phrase: `mount "/proc"`. */
+  readonly step: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The user's view of a failure to set a sandbox up. */
+export function sandboxError(failure: SandboxFailure): UserError {
+  const { step, message } = failure;
+  return new UserError('TSB_SANDBOX', `Cannot ${step} for a command: ${message}`, {
+    hint: hintOf(failure) ?? 'tsbuild doctor',
+  });
+}
+
+function hintOf({ step, code }: SandboxFailure): string | undefined {
+  if (step === 'mount "/proc"' && code === 'EPERM') {
+    return (
+      'This container masks parts of /proc, so that no new one can be mounted: start it with ' +
+      '--security-opt systempaths=unconfined, or --privileged'
+    );
+  }
+  if (step.startsWith('become user') && code === 'EINVAL') {
+    return (
+      'The id has no place in the user namespace: give yourself more subordinate ids, ' +
+      'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER'
+    );
+  }
+  return undefined;
+}

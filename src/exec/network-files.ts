@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+
+import { hasCode } from '../util/errors.js';
+
+/** Where systemd-resolved writes the servers it asks itself. */
+const UPSTREAM_RESOLV_CONF = '/run/systemd/resolve/resolv.conf';
+const NAMESERVER = /^\s*nameserver\s+\S/m;
+
+/** The default /etc/hosts of a RUN. */
+export function formatHosts(hostname: string): string {
+  return [
+    `127.0.0.1\tlocalhost ${hostname}`,
+    '::1\tlocalhost ip6-localhost ip6-loopback',
+    'ff02::1\tip6-allnodes',
+    'ff02::2\tip6-allrouters',
+    '',
+  ].join('\n');
+}
+
+/**
+ * The default /etc/resolv.conf of a RUN: the host's own. A resolver on the loopback (127.0.0.53)
+ * works as it is, because network `host` shares the loopback. Without any server there, those
+ * that systemd-resolved asks; with network `none`, empty.
+ */
+export function readResolvConf(network: 'host' | 'none'): string {
+  if (network === 'none') return '';
+  const own = readTextIfAny('/etc/resolv.conf');
+  if (own !== undefined && NAMESERVER.test(own)) return own;
+  return readTextIfAny(UPSTREAM_RESOLV_CONF) ?? own ?? '';
+}
+
+function readTextIfAny(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
+    throw error;
+  }
+}

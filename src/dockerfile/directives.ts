@@ -95,9 +95,7 @@ function syntaxProblem(value: string): string | undefined {
   const minor = Number(version?.[2] ?? 0);
   const known =
     tag === 'latest' ||
-    (version !== null &&
-      major === LANGUAGE_VERSION.major &&
-      minor <= LANGUAGE_VERSION.minor);
+    (version !== null && major === LANGUAGE_VERSION.major && minor <= LANGUAGE_VERSION.minor);
   if (known) return undefined;
   const ours = `${LANGUAGE_VERSION.major}.${LANGUAGE_VERSION.minor}`;
   return `The syntax directive names "${value}", tsbuild implements docker/dockerfile:${ours}`;

@@ -26,10 +26,7 @@ export function matchLengths(
 }
 
 /** Whether `tokens` match all of `characters`. */
-export function matchesWhole(
-  tokens: readonly GlobToken[],
-  characters: readonly string[],
-): boolean {
+export function matchesWhole(tokens: readonly GlobToken[], characters: readonly string[]): boolean {
   return matchLengths(tokens, characters).at(-1) === characters.length;
 }
 

@@ -1,0 +1,155 @@
+import { assert } from '../util/assert.js';
+import { UserError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
+import type {
+  AnyInstruction,
+  EscapeToken,
+  FromInstruction,
+  Instruction,
+  OnbuildInstruction,
+} from './ast.js';
+import { parseFlags } from './flags.js';
+import {
+  parseCmd,
+  parseEntrypoint,
+  parseHealthcheck,
+  parseRun,
+  parseShell,
+} from './instructions-command.js';
+import {
+  parseArg,
+  parseEnv,
+  parseExpose,
+  parseLabel,
+  parseMaintainer,
+  parseStopSignal,
+  parseUser,
+  parseVolume,
+  parseWorkdir,
+} from './instructions-config.js';
+import { parseAdd, parseCopy } from './instructions-copy.js';
+import { type LogicalLine, readLogicalLines } from './lines.js';
+import { splitBlanks, splitLine } from './parser.js';
+import { baseOf, malformed, type Request, requireRest } from './request.js';
+
+/** Keyword → its parser. Keywords are case-insensitive. */
+const PARSERS: Readonly<Record<string, (request: Request) => AnyInstruction>> = {
+  ADD: parseAdd,
+  ARG: parseArg,
+  CMD: parseCmd,
+  COPY: parseCopy,
+  ENTRYPOINT: parseEntrypoint,
+  ENV: parseEnv,
+  EXPOSE: parseExpose,
+  FROM: parseFrom,
+  HEALTHCHECK: parseHealthcheck,
+  LABEL: parseLabel,
+  MAINTAINER: parseMaintainer,
+  ONBUILD: parseOnbuild,
+  RUN: parseRun,
+  SHELL: parseShell,
+  STOPSIGNAL: parseStopSignal,
+  USER: parseUser,
+  VOLUME: parseVolume,
+  WORKDIR: parseWorkdir,
+};
+
+const NOT_IN_ONBUILD: readonly string[] = ['ONBUILD', 'FROM', 'MAINTAINER'];
+const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
+
+/** Parses one logical line. Throws TSB_PARSE with the line's position. */
+export function parseInstruction(line: LogicalLine, escape: EscapeToken): AnyInstruction {
+  const { text, source, heredocs } = line;
+  const { keyword, flags, rest } = splitLine(text, escape);
+  const upper = keyword.toUpperCase();
+  const original = text.trim();
+  try {
+    const parse = Object.hasOwn(PARSERS, upper) ? PARSERS[upper] : undefined;
+    if (parse === undefined) throw unknownInstruction(keyword);
+    return parse({ keyword: upper, flags, rest, heredocs, original, source, escape });
+  } catch (error) {
+    throw error instanceof UserError ? error.at(source) : error;
+  }
+}
+
+/**
+ * Parses a trigger of an image's `OnBuild`, to be run in a stage that is FROM this image.
+ * Positions are lines of the trigger, in a file named for the image.
+ */
+export function parseTrigger(expression: string, image: string): Instruction {
+  const { lines } = readLogicalLines(expression, `ONBUILD of ${image}`);
+  const [line] = lines;
+  if (line === undefined || lines.length > 1) {
+    throw new UserError(
+      'TSB_IMAGE_INVALID',
+      `Cannot parse ONBUILD "${expression}" of ${image}: found ${lines.length} lines, want one`,
+    );
+  }
+  refuseAsTrigger(line);
+  const instruction = parseInstruction(line, '\\');
+  assert(instruction.kind !== 'from', 'FROM was refused as a trigger');
+  return instruction;
+}
+
+function unknownInstruction(keyword: string): UserError {
+  const near = suggest(keyword, Object.keys(PARSERS));
+  return new UserError(
+    'TSB_PARSE',
+    `Cannot parse "${keyword}": found an unknown instruction, want one like RUN or COPY`,
+    {
+      hint:
+        near === undefined
+          ? 'Put a \\ at the end of the line before, if this continues it'
+          : `Did you mean ${near}?`,
+    },
+  );
+}
+
+function parseFrom(request: Request): FromInstruction {
+  const { platform } = parseFlags('FROM', request.flags, { platform: 'text' });
+  const words = splitBlanks(requireRest(request, 'FROM IMAGE [AS NAME]'));
+  const [image = '', as, rawName] = words;
+  const named = words.length === 3 && as?.toLowerCase() === 'as';
+  if (words.length !== 1 && !named) {
+    throw malformed(
+      request,
+      `found ${words.length} arguments, want IMAGE or IMAGE AS NAME`,
+      `Write FROM ${image} AS NAME`,
+    );
+  }
+  const name = rawName?.toLowerCase();
+  if (name !== undefined && !STAGE_NAME.test(name)) {
+    throw malformed(
+      request,
+      `found the stage name "${rawName ?? ''}", want letters, digits, - _ . after a first letter`,
+      `Write FROM ${image} AS build`,
+    );
+  }
+  return {
+    kind: 'from',
+    ...baseOf(request),
+    image,
+    ...(name !== undefined && { name }),
+    ...(platform !== undefined && platform !== '' && { platform }),
+  };
+}
+
+function parseOnbuild(request: Request): OnbuildInstruction {
+  parseFlags('ONBUILD', request.flags, {});
+  const text = requireRest(request, 'ONBUILD INSTRUCTION');
+  const line = { text, source: request.source, heredocs: request.heredocs };
+  refuseAsTrigger(line);
+  const trigger = parseInstruction(line, request.escape);
+  assert(trigger.kind !== 'from', 'FROM was refused as a trigger');
+  const bodies = request.heredocs.map(({ content, name }) => `\n${content}${name}`);
+  return { kind: 'onbuild', ...baseOf(request), expression: text + bodies.join(''), trigger };
+}
+
+function refuseAsTrigger({ text, source }: LogicalLine): void {
+  const keyword = (splitBlanks(text.trim())[0] ?? '').toUpperCase();
+  if (!NOT_IN_ONBUILD.includes(keyword)) return;
+  throw new UserError('TSB_PARSE', `Cannot parse ONBUILD: found ${keyword} as its instruction`, {
+    hint: `Write ${keyword} without ONBUILD`,
+    source,
+  });
+}

@@ -1,0 +1,38 @@
+import { type SourceRange, UserError } from '../util/errors.js';
+import type { CommandLine, EscapeToken, InstructionBase } from './ast.js';
+import type { Heredoc } from './heredoc.js';
+import { parseJsonForm } from './parser.js';
+
+/** One logical line on its way to a typed instruction. */
+export interface Request {
+  /** Upper case. */
+  readonly keyword: string;
+  readonly flags: readonly string[];
+  readonly rest: string;
+  readonly heredocs: readonly Heredoc[];
+  readonly original: string;
+  readonly source: SourceRange;
+  readonly escape: EscapeToken;
+}
+
+/** The fields that every instruction takes over from its line. */
+export function baseOf({ source, original }: Request): InstructionBase {
+  return { source, original };
+}
+
+/** The error for arguments that an instruction cannot have. */
+export function malformed({ keyword }: Request, found: string, hint: string): UserError {
+  return new UserError('TSB_PARSE', `Cannot parse ${keyword}: ${found}`, { hint });
+}
+
+/** The rest of the line, which must not be empty; `usage` shows what belongs there. */
+export function requireRest(request: Request, usage: string): string {
+  if (request.rest !== '') return request.rest;
+  throw malformed(request, 'found no argument, want at least one', `Write ${usage}`);
+}
+
+/** JSON form or shell form. An array that is not well-formed JSON is the shell form. */
+export function parseCommandLine(rest: string): CommandLine {
+  const argv = parseJsonForm(rest);
+  return argv === undefined ? { form: 'shell', command: rest } : { form: 'exec', argv };
+}

@@ -1,13 +1,11 @@
-/*
- * One pattern of .dockerignore as a predicate on paths. moby treats some shapes apart, and so
- * it is here, because it shows:
- *
- *   no wildcard      the path itself
- *   text/**          whatever begins with "text/" (not "text" itself)
- *   **text           whatever ends with "text", even in the middle of a name
- *   **/text          "text", or whatever ends with "/text"
- *   anything else    a regular expression: ** and **/ are (.*/)?, at the end .*
- */
+// One pattern of .dockerignore as a predicate on paths. moby treats some shapes apart, and so
+// it is here, because it shows:
+//
+//   no wildcard      the path itself
+//   text/**          whatever begins with "text/" (not "text" itself)
+//   **text           whatever ends with "text", even in the middle of a name
+//   **/text          "text", or whatever ends with "/text"
+//   anything else    a regular expression: ** and **/ are (.*/)?, at the end .*
 const SYNTAX_CHARACTERS = /[\^$\\.*+?()[\]{}|/]/;
 
 /** Compiles a cleaned pattern that is known to be well-formed. */

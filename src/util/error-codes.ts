@@ -4,6 +4,7 @@ export const EXIT = {
   failed: 1,
   usage: 2,
   internal: 70,
+  sighup: 129,
   sigint: 130,
   sigterm: 143,
 } as const;

@@ -1,0 +1,141 @@
+import yargs, { type Argv } from 'yargs';
+import { EXIT } from '../src/util/error-codes.js';
+import { UserError } from '../src/util/errors.js';
+import { openLogger, type LogLevel } from '../src/util/log.js';
+import { GLOBAL_OPTIONS, prepareArgv } from './argv.js';
+import type { Command, CommandContext } from './command.js';
+import { COMMANDS } from './commands.js';
+import { printError } from './print-error.js';
+import { listenForSignals } from './signals.js';
+import { versionText } from './version.js';
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** How a command is typed: `build <context>`, `run <image> [cmd..]`, as yargs wants it. */
+function usageOf({ name, positionals }: Command): string {
+  const words = Object.entries(positionals).map(([word, { optional, rest }]) => {
+    const typed = rest ? `${word}..` : word;
+    return optional ? `[${typed}]` : `<${typed}>`;
+  });
+  return [name, ...words].join(' ');
+}
+
+function describe(parser: Argv, command: Command): Argv {
+  for (const [name, { describe }] of Object.entries(command.positionals)) {
+    parser = parser.positional(name, { describe, type: 'string' });
+  }
+  // An array takes one word for each flag, not all that follow.
+  for (const [name, option] of Object.entries(command.options)) {
+    parser = parser.option(name, option.array ? { ...option, nargs: 1 } : option);
+  }
+  return command.epilogue === undefined ? parser : parser.epilogue(command.epilogue);
+}
+
+/** yargs' message as one line of ours. */
+function usageError(message: string, command: Command | undefined): UserError {
+  const name = command === undefined ? 'tsbuild' : `tsbuild ${command.name}`;
+  const text = message.trim().replaceAll(/\s*\n\s*/g, ' ');
+  return new UserError('TSB_USAGE', `Cannot understand the command line: ${text}`, {
+    hint: `${name} --help`,
+  });
+}
+
+/** The parser for all commands; `found` is told which one was called, with which values. */
+function buildParser(
+  argv: readonly string[],
+  command: Command | undefined,
+  found: (values: Values) => void,
+): Argv {
+  let parser = yargs([...argv])
+    .scriptName('tsbuild')
+    .usage('$0 <command>\n\nBuilds container images without a daemon and without root.')
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'populate--': true,
+      'strip-aliased': true,
+    })
+    .options(GLOBAL_OPTIONS)
+    .group(Object.keys(GLOBAL_OPTIONS), 'Global options:')
+    .version(versionText())
+    .strict()
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .wrap(Math.min(100, process.stdout.columns || 80))
+    .epilogue('Exit codes and error codes: README.md, "Reference".')
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? usageError(message ?? '', command);
+    });
+  for (const each of COMMANDS) {
+    parser = parser.command(
+      usageOf(each),
+      each.describe,
+      (inner) => describe(inner, each),
+      (values) => found(values),
+    );
+  }
+  return parser;
+}
+
+/** Picks what a command is given out of what yargs found. */
+function argumentsOf(command: Command, values: Values): Parameters<Command['run']>[0] {
+  const words: Record<string, string[]> = {};
+  for (const name of Object.keys(command.positionals)) {
+    const value = values[name];
+    words[name] = value === undefined ? [] : [value].flat().map(String);
+  }
+  const options = Object.fromEntries(
+    Object.keys(command.options).map((name) => [name, values[name]]),
+  );
+  const passedOn = (values['--'] as string[] | undefined) ?? [];
+  return { options, words, passedOn };
+}
+
+async function runCommand(
+  argv: readonly string[],
+  command: Command,
+  values: Values,
+  signal: AbortSignal,
+): Promise<number> {
+  const level = values['log-level'] as LogLevel;
+  const logFile = values['log-file'] as string | undefined;
+  const context: CommandContext = {
+    argv,
+    env: process.env,
+    storeRoot: values['root'] as string | undefined,
+    logger: await openLogger(
+      logFile !== undefined && level === 'silent' ? 'debug' : level,
+      logFile,
+    ),
+    logFile,
+    signal,
+    print: (line) => process.stdout.write(`${line}\n`),
+    warn: (line) => process.stderr.write(`${line}\n`),
+  };
+  return await command.run(argumentsOf(command, values), context);
+}
+
+/** Runs one command line; prints what goes wrong. Returns the exit code; does not exit. */
+export async function runCli(argv: readonly string[]): Promise<number> {
+  const signals = listenForSignals();
+  let isVerbose = false;
+  try {
+    const { command, argv: prepared } = prepareArgv(argv, COMMANDS);
+    const isAnswered = prepared.some((typed) => ['--help', '-h', '--version'].includes(typed));
+    let values: Values | undefined;
+    const parser = buildParser(prepared, command, (parsed) => (values = parsed));
+    if (command === undefined && !isAnswered) parser.showHelp();
+    else await parser.parseAsync();
+    if (command === undefined || values === undefined) return isAnswered ? EXIT.ok : EXIT.usage;
+    isVerbose = ['debug', 'trace'].includes(String(values['log-level']));
+    return await runCommand(argv, command, values, signals.signal);
+  } catch (error) {
+    if (signals.received !== undefined) return printError(signals.error(), { isVerbose });
+    return printError(error, { isVerbose });
+  } finally {
+    signals.stop();
+  }
+}

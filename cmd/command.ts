@@ -1,0 +1,74 @@
+import type { InferredOptionType, Options } from 'yargs';
+import type { Logger } from '../src/util/log.js';
+
+/** The options of a command by long name, in kebab-case. */
+export type OptionTable = Readonly<Record<string, Option>>;
+
+/** `bareValue`: what the flag means without `=VALUE`; its value can then not be the next word. */
+export interface Option extends Options {
+  readonly bareValue?: string;
+}
+
+/** A positional of a command. `rest`: takes all that are left. */
+export interface Positional {
+  readonly describe: string;
+  readonly optional?: boolean;
+  readonly rest?: boolean;
+}
+
+/** What yargs makes of an option or positional. */
+export type Parsed<O extends OptionTable> = {
+  readonly [K in keyof O]: InferredOptionType<O[K]>;
+};
+
+/** What a command gets besides its arguments. */
+export interface CommandContext {
+  /** The whole command line, for entering namespaces by executing it again. */
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Of the local store; `--root` has been considered. */
+  readonly storeRoot: string | undefined;
+  readonly logger: Logger;
+  readonly logFile: string | undefined;
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Writes a line to standard output. */
+  print(line: string): void;
+  /** Writes a line to standard error. */
+  warn(line: string): void;
+}
+
+/** The arguments of one call: options by long name, positionals by name, words behind `--`. */
+export interface CommandArgs<O extends OptionTable> {
+  readonly options: Parsed<O>;
+  readonly words: Readonly<Record<string, readonly string[]>>;
+  readonly passedOn: readonly string[];
+}
+
+/** A subcommand. Its file loads nothing heavy: `run` imports what it needs. */
+export interface Command<O extends OptionTable = OptionTable> {
+  readonly name: string;
+  readonly describe: string;
+  readonly positionals: Readonly<Record<string, Positional>>;
+  readonly options: O;
+  /**
+   * After this many positionals the rest of the line is another program's, with or without a
+   * `--` before it.
+   */
+  readonly passOnAfter?: number;
+  readonly epilogue?: string;
+  /** Returns the exit code. Failures are thrown. */
+  run(args: CommandArgs<O>, context: CommandContext): Promise<number>;
+}
+
+/** Declares a command, and infers the types of its options. */
+export function defineCommand<const O extends OptionTable>(command: Command<O>): Command {
+  return command;
+}
+
+/** The only word of a positional that is not optional. */
+export function word(args: { words: CommandArgs<OptionTable>['words'] }, name: string): string {
+  const value = args.words[name]?.[0];
+  if (value === undefined) throw new Error(`Cannot find positional ${name}`);
+  return value;
+}

@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
-
-import { hasCode } from '../util/errors.js';
+import { readTextIfAny } from './host-facts.js';
 
 /** Where systemd-resolved writes the servers it asks itself. */
 const UPSTREAM_RESOLV_CONF = '/run/systemd/resolve/resolv.conf';
@@ -27,13 +25,4 @@ export function readResolvConf(network: 'host' | 'none'): string {
   const own = readTextIfAny('/etc/resolv.conf');
   if (own !== undefined && NAMESERVER.test(own)) return own;
   return readTextIfAny(UPSTREAM_RESOLV_CONF) ?? own ?? '';
-}
-
-function readTextIfAny(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
-    throw error;
-  }
 }

@@ -1,0 +1,215 @@
+import { createHash } from 'node:crypto';
+import type { IgnoreMatcher } from '../dockerfile/ignore.js';
+import type { InodeMeta } from '../layer/types.js';
+import {
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
+  O_RDONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  S_IFDIR,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+} from '../sys/constants.js';
+import { readDir, readlinkat } from '../sys/directory.js';
+import type { Fd } from '../sys/fd.js';
+import { openat, openat2, preadFull } from '../sys/file.js';
+import type { Statx } from '../sys/stat.js';
+import { fstat, fstatat } from '../sys/stat.js';
+import type { ByteName } from '../util/byte-name.js';
+import { byteName, displayName, nameBytes } from '../util/byte-name.js';
+import { hasCode, messageOf, UserError } from '../util/errors.js';
+import type { ContentMemo } from './content-memo.js';
+import { memoKey } from './content-memo.js';
+import type { Placement, SourceFiles, SourceInfo } from './copy-source.js';
+
+/** A file of the context, as it was when it was looked at. */
+export interface ContextNode {
+  /** Below the context's root, which is empty. */
+  readonly path: ByteName;
+  readonly stat: Statx;
+  /** Of a symbolic link. */
+  readonly target: ByteName | undefined;
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+/** Links are never followed by the kernel: what `COPY` follows is decided in copy-source.ts. */
+const BENEATH = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+
+/**
+ * The build context: real files below one directory, without those that .dockerignore names. A
+ * hostile context cannot lead outside, nor can one that changes meanwhile: each file is opened
+ * beneath the root's descriptor without following links.
+ */
+export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
+  readonly what = 'the build context';
+  readonly root: ContextNode;
+  readonly #dir: Fd;
+  readonly #ignore: IgnoreMatcher | undefined;
+  readonly #memo: ContentMemo;
+  readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+
+  /** Opens the directory; UserError TSB_CONTEXT if it is none. */
+  static open(
+    directory: string,
+    { ignore, memo }: { ignore: IgnoreMatcher | undefined; memo: ContentMemo },
+  ): ContextFiles {
+    try {
+      return new ContextFiles(openat(undefined, directory, O_RDONLY | O_DIRECTORY), ignore, memo);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+      throw new UserError(
+        'TSB_CONTEXT',
+        `Cannot open the build context "${directory}": ${messageOf(error)}, want a directory`,
+        { cause: error },
+      );
+    }
+  }
+
+  private constructor(dir: Fd, ignore: IgnoreMatcher | undefined, memo: ContentMemo) {
+    this.#dir = dir;
+    this.#ignore = ignore;
+    this.#memo = memo;
+    this.root = { path: '' as ByteName, stat: fstat(dir), target: undefined };
+  }
+
+  [Symbol.dispose](): void {
+    this.#dir.close();
+  }
+
+  info({ stat, target }: ContextNode): SourceInfo {
+    const { mode, size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
+    const meta: InodeMeta = {
+      ...{ mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec },
+      ...{ uid: 0, gid: 0, xattrs: undefined },
+    };
+    return { kind: kindOf(mode), meta, size, target };
+  }
+
+  child(dir: ContextNode, name: ByteName): ContextNode | undefined {
+    using fd = this.#openDir(dir);
+    const node = this.#look(fd, dir, name);
+    return node !== undefined && this.#isVisible(node) ? node : undefined;
+  }
+
+  children(dir: ContextNode): (readonly [ByteName, ContextNode])[] {
+    using fd = this.#openDir(dir);
+    const names = readDir(fd).map(({ name }) => name);
+    names.sort();
+    return names.flatMap((name) => {
+      const node = this.#look(fd, dir, name);
+      return node !== undefined && this.#isVisible(node) ? [[name, node] as const] : [];
+    });
+  }
+
+  digest(node: ContextNode): string {
+    const known = this.#memo.find(node.stat);
+    if (known !== undefined) return known;
+    const hash = createHash('sha256');
+    using fd = this.#openFile(node);
+    for (let position = 0; position < node.stat.size;) {
+      const count = preadFull(fd, this.#buffer, position);
+      if (count === 0) break;
+      hash.update(this.#buffer.subarray(0, count));
+      position += count;
+    }
+    this.#assertUnchanged(fd, node);
+    const digest = hash.digest('hex');
+    this.#memo.add(node.stat, digest);
+    return digest;
+  }
+
+  async *read(node: ContextNode): AsyncGenerator<Buffer> {
+    using fd = this.#openFile(node);
+    for (let position = 0; position < node.stat.size;) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, node.stat.size - position));
+      const count = preadFull(fd, chunk, position);
+      if (count === 0) break;
+      position += count;
+      yield count === chunk.length ? chunk : chunk.subarray(0, count);
+    }
+    this.#assertUnchanged(fd, node);
+  }
+
+  whyMissing(path: ByteName): string | undefined {
+    const stat = fstatat(this.#dir, nameBytes(path));
+    if (stat === undefined) return undefined;
+    if (this.#ignore?.ignores(displayName(path)) === true) {
+      return 'The file exists, but .dockerignore leaves it out';
+    }
+    if (kindOf(stat.mode) !== 'symlink') return undefined;
+    const target = displayName(byteName(readlinkat(this.#dir, nameBytes(path))));
+    return `It is a symbolic link to "${target}", which is not in the context`;
+  }
+
+  async place(node: ContextNode, { tree, parent, name, meta }: Placement): Promise<void> {
+    const { kind } = this.info(node);
+    if (kind !== 'file') {
+      tree.makeNode(parent, name, meta, node.target);
+    } else {
+      await tree.writeFile(parent, name, meta, this.read(node));
+    }
+  }
+
+  #look(fd: Fd, dir: ContextNode, name: ByteName): ContextNode | undefined {
+    const stat = fstatat(fd, nameBytes(name));
+    if (stat === undefined) return undefined;
+    const path = (dir.path === '' ? name : `${dir.path}/${name}`) as ByteName;
+    const isLink = (stat.mode & S_IFMT) === S_IFLNK;
+    const target = isLink ? byteName(readlinkat(fd, nameBytes(name))) : undefined;
+    return { path, stat, target };
+  }
+
+  /** Sockets are never copied; an ignored directory is there if something in it is not ignored. */
+  #isVisible(node: ContextNode): boolean {
+    const type = node.stat.mode & S_IFMT;
+    if (type === S_IFSOCK) return false;
+    const path = displayName(node.path);
+    if (this.#ignore === undefined || !this.#ignore.ignores(path)) return true;
+    if (type !== S_IFDIR || !this.#ignore.mayContainUnignored(path)) return false;
+    return this.children(node).length > 0;
+  }
+
+  #openDir({ path }: ContextNode): Fd {
+    const flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+    return this.#open(path === '' ? Buffer.from('.') : nameBytes(path), flags);
+  }
+
+  #openFile(node: ContextNode): Fd {
+    const fd = this.#open(nameBytes(node.path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    this.#assertUnchanged(fd, node);
+    return fd;
+  }
+
+  #open(path: Buffer, flags: number): Fd {
+    try {
+      return openat2(this.#dir, path, { flags, resolve: BENEATH });
+    } catch (error) {
+      throw new UserError(
+        'TSB_CONTEXT',
+        `Cannot read "${path.toString('utf8')}" of the build context: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  #assertUnchanged(fd: Fd, node: ContextNode): void {
+    const now = fstat(fd);
+    if (now.mode === node.stat.mode && memoKey(now) === memoKey(node.stat)) return;
+    const path = displayName(node.path);
+    throw new UserError('TSB_CONTEXT', `Cannot copy "${path}": it changed while it was read`, {
+      hint: 'Run the build again when nothing writes to the context',
+    });
+  }
+}
+
+function kindOf(mode: number): SourceInfo['kind'] {
+  const type = mode & S_IFMT;
+  if (type === S_IFREG) return 'file';
+  if (type === S_IFDIR) return 'dir';
+  return type === S_IFLNK ? 'symlink' : 'special';
+}

@@ -1,0 +1,126 @@
+import { setImmediate as nextTick } from 'node:timers/promises';
+import { CanonicalHash } from '../cache/key.js';
+import type { IgnoreMatcher } from '../dockerfile/ignore.js';
+import type { InodeMeta, Xattrs } from '../layer/types.js';
+import type { ByteName } from '../util/byte-name.js';
+import { displayName } from '../util/byte-name.js';
+import type { Match, SourceFiles, SourceInfo } from './copy-source.js';
+import type { ModeChange } from './file-mode.js';
+import type { Owner } from './image-users.js';
+
+/** One thing to copy, with what is below it. */
+export interface CopyEntry<Node> {
+  /** At the destination. Of a source itself: the last component of its path. */
+  readonly name: ByteName;
+  readonly node: Node;
+  readonly info: SourceInfo;
+  /** Of a directory; sorted by bytes. */
+  readonly entries: readonly CopyEntry<Node>[];
+}
+
+/** Lets timers, signals and output have their turn after this many files. */
+const FILES_PER_TURN = 256;
+
+/** Gathers everything below the matches. `excludes` are relative to each directory source. */
+export class EntryCollector<Node> {
+  readonly #files: SourceFiles<Node>;
+  readonly #excludes: IgnoreMatcher | undefined;
+  readonly #signal: AbortSignal;
+  #count = 0;
+
+  constructor(
+    files: SourceFiles<Node>,
+    { excludes, signal }: { excludes: IgnoreMatcher | undefined; signal: AbortSignal },
+  ) {
+    this.#files = files;
+    this.#excludes = excludes;
+    this.#signal = signal;
+  }
+
+  /** Entries seen so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The match with all that is below it; undefined if it is a file that is excluded. */
+  async collect({ path, node }: Match<Node>): Promise<CopyEntry<Node> | undefined> {
+    const name = path.slice(path.lastIndexOf('/') + 1) as ByteName;
+    const info = this.#files.info(node);
+    if (info.kind === 'dir') return { name, node, info, entries: await this.#below(node, '') };
+    if (this.#excludes?.ignores(displayName(name)) === true) return undefined;
+    return { name, node, info, entries: [] };
+  }
+
+  async #below(dir: Node, prefix: string): Promise<CopyEntry<Node>[]> {
+    const found: CopyEntry<Node>[] = [];
+    for (const [name, node] of this.#files.children(dir)) {
+      if (++this.#count % FILES_PER_TURN === 0) {
+        await nextTick();
+        this.#signal.throwIfAborted();
+      }
+      const info = this.#files.info(node);
+      const isDir = info.kind === 'dir';
+      const path = `${prefix}${displayName(name)}`;
+      const excluded = this.#excludes?.ignores(path) === true;
+      if (excluded && !(isDir && this.#excludes?.mayContainUnignored(path) === true)) continue;
+      const entries = isDir ? await this.#below(node, `${path}/`) : [];
+      if (!excluded || entries.length > 0) found.push({ name, node, info, entries });
+    }
+    return found;
+  }
+}
+
+/** How the copies differ from their sources. */
+export interface MetaChanges {
+  /** Undefined: as in the source. */
+  readonly owner: Owner | undefined;
+  readonly changeMode: ModeChange | undefined;
+}
+
+const PERMISSION_BITS = 0o7777;
+
+/** The metadata of a copy. A symbolic link keeps its mode. */
+export function changedMeta({ kind, meta }: SourceInfo, changes: MetaChanges): InodeMeta {
+  const { owner, changeMode } = changes;
+  const permissions = meta.mode & PERMISSION_BITS;
+  const changed =
+    changeMode === undefined || kind === 'symlink'
+      ? permissions
+      : changeMode(permissions, kind === 'dir');
+  return { ...meta, ...owner, mode: (meta.mode & ~PERMISSION_BITS) | changed };
+}
+
+/**
+ * The digest of what a COPY makes of its sources: names, kinds, modes as they will be, owners,
+ * link targets, contents; no times. Of a directory source only what is in it counts.
+ * `--chown` is left to the caller: its text and the image decide the ids.
+ */
+export async function digestEntries<Node>(
+  files: SourceFiles<Node>,
+  entries: readonly CopyEntry<Node>[],
+  changeMode: ModeChange | undefined,
+): Promise<string> {
+  const hash = new CanonicalHash();
+  let count = 0;
+  const add = async (list: readonly CopyEntry<Node>[]): Promise<void> => {
+    hash.add(list.length);
+    for (const { name, node, info, entries: below } of list) {
+      if (++count % FILES_PER_TURN === 0) await nextTick();
+      const meta = changedMeta(info, { owner: undefined, changeMode });
+      hash.add(name).add(info.kind).add(meta.mode).add(meta.uid).add(meta.gid);
+      hash.add(info.target).add(meta.rdevMajor).add(meta.rdevMinor).add(xattrList(meta.xattrs));
+      hash.add(info.kind === 'file' ? await files.digest(node) : undefined);
+      await add(below);
+    }
+  };
+  for (const source of entries) {
+    hash.add(source.info.kind === 'dir');
+    await add(source.info.kind === 'dir' ? source.entries : [source]);
+  }
+  return hash.hex();
+}
+
+function xattrList(xattrs: Xattrs | undefined): string[] | undefined {
+  if (xattrs === undefined) return undefined;
+  return [...xattrs].map(([name, value]) => `${name}=${value.toString('hex')}`).sort();
+}

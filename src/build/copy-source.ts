@@ -1,0 +1,149 @@
+import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
+import type { InodeMeta } from '../layer/types.js';
+import type { ByteName } from '../util/byte-name.js';
+import { byteNameOf, displayName } from '../util/byte-name.js';
+import { compileGoMatch, hasWildcard } from '../dockerfile/go-match.js';
+import { UserError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
+
+/** What is known of something that can be copied, without reading its content. */
+export interface SourceInfo {
+  readonly kind: 'file' | 'dir' | 'symlink' | 'special';
+  readonly meta: InodeMeta;
+  readonly size: number;
+  /** Of a symbolic link. */
+  readonly target: ByteName | undefined;
+}
+
+/** Where a copy goes: a name in a directory of the image that is being made. */
+export interface Placement {
+  readonly tree: ImageTree;
+  readonly parent: TreeNode;
+  readonly name: ByteName;
+  readonly meta: InodeMeta;
+}
+
+/** Files that can be copied from: the build context, a stage, an image. */
+export interface SourceFiles<Node> {
+  /** For messages: `the build context`, `stage "build"`. */
+  readonly what: string;
+  readonly root: Node;
+  info(node: Node): SourceInfo;
+  /** Undefined: no such name, or it is ignored. Does not follow links. */
+  child(dir: Node, name: ByteName): Node | undefined;
+  /** Sorted by bytes; ignored ones left out. */
+  children(dir: Node): (readonly [ByteName, Node])[];
+  /** SHA-256 of a regular file's content, in hex. */
+  digest(node: Node): string | Promise<string>;
+  /** The content of a regular file. */
+  read(node: Node): AsyncIterable<Buffer>;
+  /** What a reader can do about a path that is not there; undefined: nothing is known. */
+  whyMissing(path: ByteName): string | undefined;
+  /** Makes a copy of anything but a directory. The name must not exist. */
+  place(node: Node, placement: Placement): Promise<void>;
+}
+
+/** Something that a source word means. */
+export interface Match<Node> {
+  /** As found: below the root, no leading slash; the root itself is empty. */
+  readonly path: ByteName;
+  readonly node: Node;
+}
+
+/** As Linux: more links than this in one path are a loop. */
+const LINKS_MAX = 40;
+
+/** The parts of a path below a root: `.` dropped, `..` clipped at the root. */
+export function pathParts(path: string): ByteName[] {
+  const parts: ByteName[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(byteNameOf(part));
+  }
+  return parts;
+}
+
+/**
+ * What a source word of COPY or ADD means: itself, or what its wildcards (Go's filepath.Match, a
+ * component at a time) find, in byte order. The last component's link is followed too. Links lead
+ * nowhere but below the root: `..` and absolute targets start there.
+ */
+export function findMatches<Node>(files: SourceFiles<Node>, word: string): Match<Node>[] {
+  let paths: ByteName[][] = [[]];
+  for (const part of pathParts(word)) {
+    const text = displayName(part);
+    paths = hasWildcard(text)
+      ? paths.flatMap((path) => expand(files, path, text))
+      : paths.map((path) => [...path, part]);
+  }
+  const isPattern = hasWildcard(word);
+  return paths.flatMap((path) => {
+    const node = resolve(files, path);
+    if (node !== undefined) return [{ path: path.join('/') as ByteName, node }];
+    if (isPattern) return [];
+    throw missing(files, path, word);
+  });
+}
+
+function expand<Node>(files: SourceFiles<Node>, dir: ByteName[], pattern: string): ByteName[][] {
+  const node = resolve(files, dir);
+  if (node === undefined || files.info(node).kind !== 'dir') return [];
+  const matches = compileGoMatch(pattern);
+  return files
+    .children(node)
+    .filter(([name]) => matches(displayName(name)))
+    .map(([name]) => [...dir, name]);
+}
+
+/** The node at a path, links followed below the root. Undefined: it leads nowhere. */
+function resolve<Node>(files: SourceFiles<Node>, path: readonly ByteName[]): Node | undefined {
+  const todo = [...path];
+  const stack: Node[] = [];
+  let links = 0;
+  for (let part = todo.shift(); part !== undefined; part = todo.shift()) {
+    if (part === '..') {
+      stack.pop();
+      continue;
+    }
+    const dir = stack.at(-1) ?? files.root;
+    if (files.info(dir).kind !== 'dir') return undefined;
+    const node = files.child(dir, part);
+    if (node === undefined) return undefined;
+    const { target } = files.info(node);
+    if (target === undefined) {
+      stack.push(node);
+      continue;
+    }
+    if (++links > LINKS_MAX) return undefined;
+    if (target.startsWith('/')) stack.length = 0;
+    const steps = target.split('/').filter((step) => step !== '' && step !== '.');
+    todo.unshift(...(steps as ByteName[]));
+  }
+  return stack.at(-1) ?? files.root;
+}
+
+function missing<Node>(
+  files: SourceFiles<Node>,
+  path: readonly ByteName[],
+  word: string,
+): UserError {
+  const hint = misspelling(files, path) ?? files.whyMissing(path.join('/') as ByteName);
+  return new UserError('TSB_COPY', `Cannot copy "${word}": not found in ${files.what}`, {
+    ...(hint !== undefined && { hint }),
+  });
+}
+
+/** Names the entry that the first part that leads nowhere may have meant. */
+function misspelling<Node>(
+  files: SourceFiles<Node>,
+  path: readonly ByteName[],
+): string | undefined {
+  const at = path.findIndex((_, index) => resolve(files, path.slice(0, index + 1)) === undefined);
+  const part = path[at];
+  const dir = resolve(files, path.slice(0, at));
+  if (part === undefined || dir === undefined || files.info(dir).kind !== 'dir') return undefined;
+  const names = files.children(dir).map(([name]) => displayName(name));
+  const near = suggest(displayName(part), names);
+  const found = near && [...path.slice(0, at).map(displayName), near].join('/');
+  return found && `Did you mean "${found}"?`;
+}

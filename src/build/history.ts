@@ -1,0 +1,50 @@
+import type { CopyBase, Instruction, KeyValue } from '../dockerfile/ast.js';
+
+/** Marks the steps that tsbuild carried out, at the end of their history lines. */
+const MARK = '# tsbuild';
+
+/** `RUN |2 A=1 B=2 /bin/sh -c make`: the arguments in scope, then the command. */
+export function runHistory(
+  args: Readonly<Record<string, string>>,
+  argv: readonly string[],
+): string {
+  const pairs = Object.entries(args).map(([name, value]) => `${name}=${value}`);
+  const counted = pairs.length === 0 ? [] : [`|${pairs.length}`, ...pairs];
+  return ['RUN', ...counted, ...argv, MARK].join(' ');
+}
+
+/** `COPY --chown=1:1 a b /dir/`. A heredoc is shown by its name. */
+export function copyHistory(
+  instruction: CopyBase & { readonly kind: 'copy' | 'add'; readonly from?: string },
+): string {
+  const { kind, chown, chmod, from, sources, destination } = instruction;
+  const flags = [
+    ...(from === undefined ? [] : [`--from=${from}`]),
+    ...(chown === undefined ? [] : [`--chown=${chown}`]),
+    ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
+  ];
+  const words = sources.map((source) =>
+    source.kind === 'path' ? source.path : `<<${source.name}`,
+  );
+  return [kind.toUpperCase(), ...flags, ...words, destination, MARK].join(' ');
+}
+
+/** `ENV a=b c=d`, `LABEL a=b`. */
+export function pairsHistory(keyword: string, pairs: readonly KeyValue[]): string {
+  return [keyword, ...pairs.map(({ key, value }) => `${key}=${value}`)].join(' ');
+}
+
+/** `CMD ["sh" "-c" "true"]`, as Go prints a list of strings. */
+export function argvHistory(keyword: string, argv: readonly string[]): string {
+  return `${keyword} [${argv.map((word) => JSON.stringify(word)).join(' ')}]`;
+}
+
+/** `VOLUME [/a /b]`. */
+export function listHistory(keyword: string, words: readonly string[]): string {
+  return `${keyword} [${words.join(' ')}]`;
+}
+
+/** The instruction as one line, for a vertex. */
+export function oneLine({ original }: Instruction): string {
+  return original.replace(/\s+/g, ' ').trim();
+}

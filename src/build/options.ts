@@ -1,0 +1,88 @@
+import type { Descriptor } from '../oci/descriptor.js';
+import type { Digest } from '../oci/digest.js';
+import type { OutputSpec } from '../output/output-spec.js';
+import type { RegistryClient } from '../registry/client.js';
+import type { Store } from '../store/store.js';
+import type { SourceRange } from '../util/errors.js';
+import type { Emit } from './events.js';
+
+/** When the registry is asked for an image: never, if the store lacks it, or each time. */
+export type PullPolicy = 'always' | 'missing' | 'never';
+
+/** The network of a RUN: the host's, or a loopback alone. */
+export type NetworkMode = 'host' | 'none';
+
+/** The text of a Buildfile and what it is called. */
+export interface BuildfileInput {
+  readonly text: string;
+  /** For positions in messages, and to find `<path>.dockerignore`; undefined: standard input. */
+  readonly path: string | undefined;
+}
+
+/** What `build` is asked to do. Nothing is read from the environment. */
+export interface BuildOptions {
+  /** The directory that COPY and ADD read. */
+  readonly context: string;
+  readonly buildfile: BuildfileInput;
+  /** References to store the image under (`-t`). */
+  readonly tags: readonly string[];
+  /** Stage to build, by name or number; undefined: the last. */
+  readonly target?: string;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** `os/arch[/variant]`; only the host's is supported. */
+  readonly platform?: string;
+  readonly noCache: boolean;
+  readonly pull: PullPolicy;
+  readonly outputs: readonly OutputSpec[];
+  /** Push each tag when the build is done. */
+  readonly push: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly network: NetworkMode;
+  /** Seconds since 1970: the time of the image, and the latest time of a file in a new layer. */
+  readonly sourceDateEpoch?: number;
+  /** Steps of independent stages that run at the same time; the number of CPUs if absent. */
+  readonly jobs?: number;
+}
+
+/** What a build works with. The caller owns the store. */
+export interface BuildDeps {
+  readonly store: Store;
+  /** Called only when a registry is needed: loading the client takes time. */
+  readonly registry: () => Promise<RegistryClient>;
+  readonly emit: Emit;
+  /** Aborting leaves no work directory, mount or process. */
+  readonly signal: AbortSignal;
+}
+
+/** One step, as the metadata file reports it. */
+export interface StepReport {
+  readonly name: string;
+  readonly source: SourceRange | undefined;
+  readonly cached: boolean;
+  readonly durationMs: number;
+  /** Why it was carried out; undefined: it was not. */
+  readonly missReason: string | undefined;
+  /** Of the layer that it made, if any. */
+  readonly diffId: Digest | undefined;
+  /** Bytes of the layer's tar. */
+  readonly layerSize: number | undefined;
+}
+
+/** An output that was written: its type, and where. */
+export interface OutputReport {
+  readonly type: string;
+  readonly destination: string;
+}
+
+/** What a build made. */
+export interface BuildResult {
+  /** Of the manifest: the image's name in the local store. */
+  readonly imageDigest: Digest;
+  readonly configDigest: Digest;
+  readonly manifestDescriptor: Descriptor;
+  /** Normalised references that lead to the image now. */
+  readonly tags: readonly string[];
+  readonly steps: readonly StepReport[];
+  readonly outputs: readonly OutputReport[];
+  readonly durationMs: number;
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { ArgSources } from './scope.js';
+import {
+  declareArg,
+  EMPTY_SCOPE,
+  formatEnv,
+  keyedEnvironment,
+  lookUp,
+  parseEnv,
+  proxyEnvironment,
+  setEnv,
+  visibleArgs,
+} from './scope.js';
+
+const SOURCES: ArgSources = {
+  buildArgs: { GIVEN: 'cli', BOTH: 'cli' },
+  globalArgs: { GLOBAL: 'global' },
+  predefined: { TARGETARCH: 'amd64' },
+};
+const declare = (name: string, fallback?: string) =>
+  declareArg(EMPTY_SCOPE, { name, fallback, sources: SOURCES });
+
+const ARGS: readonly (readonly [string, string | undefined, string | undefined])[] = [
+  ['GIVEN', undefined, 'cli'],
+  ['BOTH', 'default', 'cli'],
+  ['OTHER', 'default', 'default'],
+  ['GLOBAL', undefined, 'global'],
+  ['GLOBAL', 'own', 'own'],
+  ['TARGETARCH', undefined, 'amd64'],
+  ['UNSET', undefined, undefined],
+];
+for (const [name, fallback, want] of ARGS) {
+  test(`ARG ${name}${fallback === undefined ? '' : `=${fallback}`}`, () => {
+    assert.equal(lookUp(declare(name, fallback), name), want);
+  });
+}
+
+test('an argument that is not declared is not in scope', () => {
+  assert.equal(lookUp(EMPTY_SCOPE, 'GIVEN'), undefined);
+  assert.equal(lookUp(EMPTY_SCOPE, 'constructor'), undefined);
+});
+
+test('ENV beats ARG whatever the order', () => {
+  const before = declareArg(setEnv(EMPTY_SCOPE, { BOTH: 'env' }), {
+    name: 'BOTH',
+    fallback: undefined,
+    sources: SOURCES,
+  });
+  const after = setEnv(declare('BOTH'), { BOTH: 'env' });
+  for (const scope of [before, after]) {
+    assert.equal(lookUp(scope, 'BOTH'), 'env');
+    assert.deepEqual(visibleArgs(scope), { BOTH: 'env' });
+    assert.deepEqual(keyedEnvironment(scope), { BOTH: 'env' });
+  }
+});
+
+test('proxy arguments are passed on, others are not', () => {
+  const given = { http_proxy: 'http://p', NO_PROXY: '*', SECRET: 's' };
+  assert.deepEqual(proxyEnvironment(given), { NO_PROXY: '*', http_proxy: 'http://p' });
+});
+
+test('parseEnv() and formatEnv() are inverse, and keep = in values', () => {
+  const entries = ['PATH=/bin', 'OPTS=a=b', 'EMPTY='];
+  assert.deepEqual(formatEnv(parseEnv(entries)), entries);
+});

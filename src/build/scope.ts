@@ -1,0 +1,110 @@
+/**
+ * The variables that an instruction sees. ENV beats ARG of the same name, whatever the order;
+ * both reach a RUN's environment, only ENV reaches the image.
+ */
+export interface Scope {
+  readonly env: Readonly<Record<string, string>>;
+  /** Declared ones; undefined: declared without a value. */
+  readonly args: Readonly<Record<string, string | undefined>>;
+}
+
+/** Where the value of a declared ARG comes from, first match first. */
+export interface ArgSources {
+  /** `--build-arg`. */
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** ARGs before the first FROM, resolved. */
+  readonly globalArgs: Readonly<Record<string, string>>;
+  /** TARGETPLATFORM and its kin. */
+  readonly predefined: Readonly<Record<string, string>>;
+}
+
+export const EMPTY_SCOPE: Scope = { env: {}, args: {} };
+
+/** The `PATH` of a command when the image sets none. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * Arguments that every RUN has without a declaration. They are in neither history nor cache key,
+ * unless the stage declares them.
+ */
+export const PROXY_ARGS: readonly string[] = [
+  ...['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'],
+  ...['http_proxy', 'https_proxy', 'ftp_proxy', 'no_proxy', 'all_proxy'],
+];
+
+/** Arguments that mean something to the builder itself: no warning when no ARG declares them. */
+export const BUILTIN_ARGS: readonly string[] = [
+  ...['SOURCE_DATE_EPOCH', 'BUILDKIT_SYNTAX', 'BUILDKIT_INLINE_CACHE', 'BUILDKIT_CACHE_MOUNT_NS'],
+  ...['BUILDKIT_CONTEXT_KEEP_GIT_DIR', 'BUILDKIT_MULTI_PLATFORM', 'BUILDKIT_SANDBOX_HOSTNAME'],
+  ...['BUILDKIT_BUILD_NAME', 'BUILDKIT_DOCKERFILE_CHECK'],
+  ...['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'],
+];
+
+/** What `$name` expands to in a stage. */
+export function lookUp(scope: Scope, name: string): string | undefined {
+  return own(scope.env, name) ?? own(scope.args, name);
+}
+
+/** The scope after `ARG name[=fallback]`; `fallback` is expanded already. */
+export function declareArg(
+  scope: Scope,
+  { name, fallback, sources }: { name: string; fallback: string | undefined; sources: ArgSources },
+): Scope {
+  const value =
+    own(sources.buildArgs, name) ??
+    fallback ??
+    own(sources.globalArgs, name) ??
+    own(sources.predefined, name);
+  return { ...scope, args: { ...scope.args, [name]: value } };
+}
+
+/** The scope after `ENV`, all pairs at once. */
+export function setEnv(scope: Scope, pairs: Readonly<Record<string, string>>): Scope {
+  return { ...scope, env: { ...scope.env, ...pairs } };
+}
+
+/** The declared arguments that have a value, as a RUN sees them: shadowed ones with ENV's. */
+export function visibleArgs(scope: Scope): Record<string, string> {
+  const visible: Record<string, string> = {};
+  for (const name of Object.keys(scope.args)) {
+    const value = lookUp(scope, name);
+    if (value !== undefined) visible[name] = value;
+  }
+  return visible;
+}
+
+/** The variables that a RUN's result depends on: what the key holds. */
+export function keyedEnvironment(scope: Scope): Record<string, string> {
+  return { ...visibleArgs(scope), ...scope.env };
+}
+
+/** The proxy arguments of the command line that reach every RUN. */
+export function proxyEnvironment(
+  buildArgs: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    PROXY_ARGS.flatMap((name) => {
+      const value = own(buildArgs, name);
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+/** Parses an image config's `Env`. An entry without `=` is a name with an empty value. */
+export function parseEnv(entries: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    entries.map((entry) => {
+      const at = entry.indexOf('=');
+      return at < 0 ? [entry, ''] : [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
+
+/** Formats variables as an image config's `Env`, in the order of their first assignment. */
+export function formatEnv(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`);
+}
+
+function own<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}

@@ -1,0 +1,26 @@
+import type { PartDigests } from './key.js';
+
+/** What the reader calls a part that changed. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  parent: 'an earlier step changed',
+  instruction: 'the instruction changed',
+  env: 'the environment changed',
+  args: 'a build argument changed',
+  user: 'the user changed',
+  workdir: 'the working directory changed',
+  network: 'the network mode changed',
+  epoch: 'SOURCE_DATE_EPOCH changed',
+  content: 'what is copied changed',
+};
+
+/**
+ * Why a step with the inputs `now` was not found, when the step at the same place was last
+ * carried out with `before`. The first changed part in the order of `now` is the reason.
+ */
+export function explainMiss(now: PartDigests, before: PartDigests | undefined): string {
+  if (before === undefined) return 'the step was not built before';
+  for (const [name, digest] of Object.entries(now)) {
+    if (before[name] !== digest) return MEANINGS[name] ?? `${name} changed`;
+  }
+  return 'the layer is no longer in the store';
+}

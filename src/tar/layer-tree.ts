@@ -1,0 +1,227 @@
+import type { InodeMeta, LayerDir, LayerNode } from '../layer/types.js';
+import { WHITEOUT } from '../layer/types.js';
+import { displayName, type ByteName } from '../util/byte-name.js';
+import type { TarEntry, TarEntryType } from './entry.js';
+import { invalid } from './header.js';
+import { assertLimit, type TarLimits } from './limits.js';
+
+/** Source: OCI image spec, layer.md, "Whiteouts". */
+export const WHITEOUT_PREFIX = '.wh.';
+export const OPAQUE_MARKER: ByteName = '.wh..wh..opq' as ByteName;
+/** What aufs kept for itself in layers. */
+const AUFS_PREFIX = '.wh..wh.';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const TYPE_BITS: Readonly<Record<Exclude<TarEntryType, 'link'>, number>> = {
+  file: 0o100000,
+  symlink: 0o120000,
+  character: 0o020000,
+  block: 0o060000,
+  dir: S_IFDIR,
+  fifo: 0o010000,
+};
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type DirInMaking = Mutable<Omit<LayerDir, 'entries'>> & {
+  entries: Map<ByteName, LayerNode | typeof WHITEOUT>;
+};
+
+/** Finds what a path of the layers below is; content references must name their layer. */
+export type FindLower = (path: ByteName) => LayerNode | undefined;
+
+/** A directory that the archive has children of, but no entry for. */
+function impliedMeta(): InodeMeta {
+  const times = { mtimeSec: 0, mtimeNsec: 0 };
+  return { mode: S_IFDIR | 0o755, uid: 0, gid: 0, ...times, ...NO_DEVICE, xattrs: undefined };
+}
+
+const NO_DEVICE = { rdevMajor: 0, rdevMinor: 0 } as const;
+
+function newDir(meta: InodeMeta, opaque: boolean): DirInMaking {
+  return { kind: 'dir', ...meta, opaque, entries: new Map() };
+}
+
+/**
+ * The metadata tree of a layer, made from an archive's entries. No name of the archive ever
+ * reaches a file system, and no symbolic link is followed.
+ */
+export class LayerTree {
+  readonly #root: DirInMaking = newDir(impliedMeta(), false);
+  readonly #limits: TarLimits;
+  readonly #findLower: FindLower | undefined;
+  readonly #implied = new Set<DirInMaking>();
+
+  constructor(limits: TarLimits, findLower: FindLower | undefined) {
+    this.#limits = limits;
+    this.#findLower = findLower;
+    this.#implied.add(this.#root);
+  }
+
+  get root(): LayerDir {
+    return this.#root;
+  }
+
+  /** Directories whose metadata the archive does not say. */
+  get impliedDirs(): number {
+    return this.#implied.size;
+  }
+
+  /** Places `entry`; `content` is where a file's bytes lie. `TSB_LAYER_INVALID` if hostile. */
+  add(entry: TarEntry, content: (LayerNode & { kind: 'file' })['content']): void {
+    const names = this.#components(entry.path);
+    if (names.some((name) => name.startsWith(AUFS_PREFIX) && name !== OPAQUE_MARKER)) return;
+    const last = names.pop();
+    if (last === undefined) {
+      if (entry.type !== 'dir') throw invalid('the root is no directory');
+      this.#setDirMeta(this.#root, this.#metaOf(entry));
+      return;
+    }
+    const parent = this.#parent(names, entry.path);
+    if (last.startsWith(WHITEOUT_PREFIX)) this.#whiteOut(parent, last, entry.path);
+    else if (entry.type === 'dir') this.#addDir(parent, last, this.#metaOf(entry));
+    else this.#put(parent, last, this.#nodeOf(entry, content));
+  }
+
+  #components(path: ByteName): ByteName[] {
+    assertLimit(this.#limits, 'pathBytesMax', path.length, 'path');
+    const names = path.split('/').filter((name) => name !== '' && name !== '.') as ByteName[];
+    assertLimit(this.#limits, 'depthMax', names.length, 'depth of a path');
+    for (const name of names) {
+      if (name === '..') throw invalid(`the path ${shown(path)} has a ..`);
+      if (name.includes('\0')) throw invalid(`the path ${shown(path)} contains NUL`);
+      assertLimit(this.#limits, 'nameBytesMax', name.length, 'name');
+    }
+    return names;
+  }
+
+  #parent(names: readonly ByteName[], path: ByteName): DirInMaking {
+    let dir = this.#root;
+    for (const name of names) {
+      if (name.startsWith(WHITEOUT_PREFIX)) {
+        throw invalid(`the path ${shown(path)} goes through a whiteout`);
+      }
+      const next = dir.entries.get(name);
+      if (next === undefined || next === WHITEOUT) {
+        const made = newDir(impliedMeta(), next === WHITEOUT);
+        this.#implied.add(made);
+        dir.entries.set(name, made);
+        dir = made;
+      } else if (next.kind === 'dir') {
+        dir = next as DirInMaking;
+      } else {
+        // Following a symbolic link here is how archives escape.
+        throw invalid(`the path ${shown(path)} goes through ${shown(name)}, no directory`);
+      }
+    }
+    return dir;
+  }
+
+  #whiteOut(parent: DirInMaking, name: ByteName, path: ByteName): void {
+    if (name === OPAQUE_MARKER) {
+      parent.opaque = true;
+      return;
+    }
+    const hidden = name.slice(WHITEOUT_PREFIX.length) as ByteName;
+    if (hidden === '' || hidden === '.' || hidden === '..') {
+      throw invalid(`the whiteout ${shown(path)} names nothing`);
+    }
+    // A whiteout is about the layers below only: what this layer has of that name stays.
+    const present = parent.entries.get(hidden);
+    if (present === undefined) parent.entries.set(hidden, WHITEOUT);
+    else if (present !== WHITEOUT && present.kind === 'dir') (present as DirInMaking).opaque = true;
+  }
+
+  #addDir(parent: DirInMaking, name: ByteName, meta: InodeMeta): void {
+    const present = parent.entries.get(name);
+    if (present !== undefined && present !== WHITEOUT && present.kind === 'dir') {
+      this.#setDirMeta(present as DirInMaking, meta);
+    } else {
+      // Whatever was replaced hid the lower directory, so the new one must not show it.
+      parent.entries.set(name, newDir(meta, present !== undefined));
+    }
+  }
+
+  #put(parent: DirInMaking, name: ByteName, node: LayerNode): void {
+    const present = parent.entries.get(name);
+    if (present !== undefined && present !== WHITEOUT && present.kind === 'dir') {
+      this.#forgetImplied(present as DirInMaking);
+    }
+    parent.entries.set(name, node);
+  }
+
+  #forgetImplied(dir: DirInMaking): void {
+    this.#implied.delete(dir);
+    for (const child of dir.entries.values()) {
+      if (child !== WHITEOUT && child.kind === 'dir') this.#forgetImplied(child as DirInMaking);
+    }
+  }
+
+  #setDirMeta(dir: DirInMaking, meta: InodeMeta): void {
+    this.#implied.delete(dir);
+    Object.assign(dir, meta);
+  }
+
+  #metaOf(entry: TarEntry): InodeMeta {
+    const bits = entry.type === 'link' ? 0 : TYPE_BITS[entry.type];
+    return {
+      mode: (bits & S_IFMT) | entry.mode,
+      uid: entry.uid,
+      gid: entry.gid,
+      mtimeSec: entry.mtimeSec,
+      mtimeNsec: entry.mtimeNsec,
+      rdevMajor: entry.devmajor,
+      rdevMinor: entry.devminor,
+      xattrs: entry.xattrs,
+    };
+  }
+
+  #nodeOf(entry: TarEntry, content: (LayerNode & { kind: 'file' })['content']): LayerNode {
+    switch (entry.type) {
+      case 'file':
+        return { kind: 'file', ...this.#metaOf(entry), size: entry.size, content };
+      case 'symlink': {
+        const target = entry.linkname;
+        assertLimit(this.#limits, 'linkTargetBytesMax', target.length, 'link target');
+        if (target === '') throw invalid(`the symbolic link ${shown(entry.path)} has no target`);
+        const mode = TYPE_BITS.symlink | 0o777;
+        return { kind: 'symlink', ...this.#metaOf(entry), mode, target };
+      }
+      case 'link':
+        return this.#linkTarget(entry);
+      default:
+        return { kind: 'special', ...this.#metaOf(entry) };
+    }
+  }
+
+  #linkTarget(entry: TarEntry): LayerNode {
+    const names = this.#components(entry.linkname);
+    const found = this.#find(names) ?? this.#findLower?.(names.join('/') as ByteName);
+    if (found === undefined || found === WHITEOUT) {
+      const target = shown(entry.linkname);
+      throw invalid(
+        `the hard link ${shown(entry.path)} is to ${target}, which is not in the layer`,
+      );
+    }
+    if (found.kind === 'dir') {
+      throw invalid(`the hard link ${shown(entry.path)} is to a directory`);
+    }
+    return found;
+  }
+
+  #find(names: readonly ByteName[]): LayerNode | typeof WHITEOUT | undefined {
+    let node: LayerNode | typeof WHITEOUT | undefined = this.#root;
+    for (const name of names) {
+      if (node === WHITEOUT) return WHITEOUT;
+      if (node.kind !== 'dir') return WHITEOUT;
+      const next: LayerNode | typeof WHITEOUT | undefined = node.entries.get(name);
+      if (next === undefined) return node.opaque ? WHITEOUT : undefined;
+      node = next;
+    }
+    return node;
+  }
+}
+
+function shown(name: ByteName): string {
+  return JSON.stringify(displayName(name));
+}

@@ -17,6 +17,7 @@ const IMPORTS = {
   store: ['util', 'sys', 'layer', 'oci', 'tar'],
   registry: ['util', 'oci'],
   output: ['util', 'sys', 'layer', 'oci', 'tar', 'store', 'overlay'],
+  bootstrap: ['util', 'sys', 'layer', 'oci', 'tar', 'store'],
   exec: ['util', 'sys'],
   cache: ['util', 'sys', 'layer', 'oci', 'store'],
   build: [

@@ -42,7 +42,11 @@ export interface Entry {
   readonly attr: Attr;
 }
 
-/** What SETATTR asks for; absent fields stay. `'now'` is the server's clock. */
+/**
+ * What SETATTR asks for; absent fields stay. `'now'` is the server's clock. A new uid or gid of
+ * anything but a directory must also clear suid, sgid (where group-executable) and
+ * `security.capability`: the kernel leaves that to the file system.
+ */
 export interface SetAttr {
   readonly mode?: number;
   readonly uid?: number;
@@ -67,6 +71,8 @@ export interface MakeNode {
   readonly name: ByteName;
   readonly mode: number;
   readonly rdev: number;
+  /** The caller's umask. Only for file systems with `posixAcl`: theirs is not applied yet. */
+  readonly umask?: number;
 }
 
 /** Both ends of a rename. `flags` are RENAME_NOREPLACE 1, RENAME_EXCHANGE 2, RENAME_WHITEOUT 4. */
@@ -91,7 +97,10 @@ export interface Write {
   readonly fh: Fh;
   readonly offset: number;
   readonly data: Buffer;
-  /** FUSE_WRITE_KILL_SUIDGID was set. */
+  /**
+   * FUSE_WRITE_KILL_SUIDGID: clear suid, and sgid where group-executable. Every write clears
+   * `security.capability`, with or without it.
+   */
   readonly killSuidgid: boolean;
 }
 

@@ -14,10 +14,15 @@ for (const [name, errno] of [
   ['ECHILD', 10],
   ['ESTALE', 116],
   ['EDQUOT', 122],
+  ['EDEADLK', 35],
+  ['EUCLEAN', 117],
 ] as const) {
   NAMES.set(errno, name);
   NUMBERS.set(name, errno);
 }
+// Second names of a number: understood, never given.
+NUMBERS.set('EOPNOTSUPP', 95);
+NUMBERS.set('EWOULDBLOCK', 11);
 
 /** The name of a positive errno, `ENOENT` for 2; `E<number>` where Linux has none we know. */
 export function errnoName(errno: number): string {

@@ -43,6 +43,7 @@ const PROTOTYPES = {
   fchmod: 'int fchmod(int, uint32_t)',
   utimensat: 'int utimensat(int, const char *, void *, int)',
   umask: 'uint32_t umask(uint32_t)',
+  clockGettime: 'int clock_gettime(int, void *)',
   listxattr: 'int64_t listxattr(const char *, void *, size_t)',
   llistxattr: 'int64_t llistxattr(const char *, void *, size_t)',
   flistxattr: 'int64_t flistxattr(int, void *, size_t)',

@@ -117,10 +117,7 @@ const CLOSE_RANGE_CLOEXEC = 4;
 
 /** Has execve(2) close all descriptors from `first` on. */
 export function closeRangeOnExec(first: number): void {
-  check(
-    libc.sysCloseRange(SYS.close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC),
-    'close_range',
-  );
+  check(libc.sysCloseRange(SYS.close_range, first, 0xffffffff, CLOSE_RANGE_CLOEXEC), 'close_range');
 }
 
 /** kill(2); false: there is no such process. Signal 0 only asks. */

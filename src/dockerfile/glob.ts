@@ -46,3 +46,8 @@ function skipStars(tokens: readonly GlobToken[], states: States): States {
   }
   return states;
 }
+
+/** The characters of a text, as patterns count them. */
+export function codePoints(text: string): string[] {
+  return Array.from(text);
+}

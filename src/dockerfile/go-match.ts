@@ -6,7 +6,7 @@
  *   \c         the character c
  */
 import { UserError } from '../util/errors.js';
-import { type GlobToken, matchesWhole } from './glob.js';
+import { codePoints, type GlobToken, matchesWhole } from './glob.js';
 
 /** A pattern, compiled once and matched against whole names. */
 export type GoMatcher = (name: string) => boolean;
@@ -19,7 +19,7 @@ export function goMatch(pattern: string, name: string): boolean {
 /** Compiles `pattern`. Throws TSB_PARSE if it is malformed. */
 export function compileGoMatch(pattern: string): GoMatcher {
   const tokens = compile(pattern);
-  return (name) => matchesWhole(tokens, [...name]);
+  return (name) => matchesWhole(tokens, codePoints(name));
 }
 
 /** Whether a path has a character that {@link goMatch} treats specially. */
@@ -30,7 +30,7 @@ export function hasWildcard(path: string): boolean {
 const notSlash = (character: string): boolean => character !== '/';
 
 function compile(pattern: string): GlobToken[] {
-  const characters = [...pattern];
+  const characters = codePoints(pattern);
   const tokens: GlobToken[] = [];
   let at = 0;
   while (at < characters.length) {

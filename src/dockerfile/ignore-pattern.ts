@@ -6,6 +6,8 @@
 //   **text           whatever ends with "text", even in the middle of a name
 //   **/text          "text", or whatever ends with "/text"
 //   anything else    a regular expression: ** and **/ are (.*/)?, at the end .*
+import { codePoints } from './glob.js';
+
 const SYNTAX_CHARACTERS = /[\^$\\.*+?()[\]{}|/]/;
 
 /** Compiles a cleaned pattern that is known to be well-formed. */
@@ -24,7 +26,7 @@ export function compileIgnorePattern(pattern: string): (path: string) => boolean
 }
 
 function toRegExp(pattern: string): RegExp {
-  const characters = [...pattern];
+  const characters = codePoints(pattern);
   let source = '';
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] ?? '';

@@ -4,11 +4,11 @@
  * Bracket expressions are ordinary text, as in BuildKit.
  */
 import { UserError } from '../util/errors.js';
-import { type GlobToken, matchLengths } from './glob.js';
+import { codePoints, type GlobToken, matchLengths } from './glob.js';
 
 /** `value` without its shortest (or, `greedy`, longest) prefix that matches. */
 export function trimPrefix(value: string, pattern: string, greedy: boolean): string {
-  const characters = [...value];
+  const characters = codePoints(value);
   const lengths = matchLengths(compile(pattern), characters);
   const length = greedy ? lengths.at(-1) : lengths[0];
   return characters.slice(length ?? 0).join('');
@@ -16,7 +16,7 @@ export function trimPrefix(value: string, pattern: string, greedy: boolean): str
 
 /** `value` without its shortest (or, `greedy`, longest) suffix that matches. */
 export function trimSuffix(value: string, pattern: string, greedy: boolean): string {
-  const reversed = [...value].reverse();
+  const reversed = codePoints(value).reverse();
   const lengths = matchLengths(compile(pattern).reverse(), reversed);
   const length = greedy ? lengths.at(-1) : lengths[0];
   return reversed
@@ -31,7 +31,7 @@ export function replacePattern(
   { pattern, replacement, all }: { pattern: string; replacement: string; all: boolean },
 ): string {
   const tokens = compile(pattern);
-  const characters = [...value];
+  const characters = codePoints(value);
   let result = '';
   let at = 0;
   // An empty match right behind a match does not count: ${v//*/x} is one x.
@@ -53,7 +53,7 @@ export function replacePattern(
 
 function compile(pattern: string): GlobToken[] {
   const tokens: GlobToken[] = [];
-  const characters = [...pattern];
+  const characters = codePoints(pattern);
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] ?? '';
     if (character === '*') tokens.push({ kind: 'star', accepts: () => true });

@@ -12,6 +12,7 @@
  */
 import { UserError } from '../util/errors.js';
 import type { EscapeToken } from './ast.js';
+import { codePoints } from './glob.js';
 import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.js';
 
 /** The value of a variable; undefined: it is not set. */
@@ -80,7 +81,7 @@ class Lexer {
 
   constructor(source: string, options: LexOptions, lookup: Lookup) {
     this.#source = source;
-    this.#characters = [...source];
+    this.#characters = codePoints(source);
     this.#options = options;
     this.#lookup = lookup;
     this.#rawEscapes = options.rawEscapes ?? false;
@@ -207,7 +208,7 @@ class Lexer {
   #name(): string {
     const rest = this.#characters.slice(this.#at).join('');
     const name = /^(?:\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*)/u.exec(rest)?.[0] ?? '';
-    this.#at += [...name].length;
+    this.#at += codePoints(name).length;
     return name;
   }
 

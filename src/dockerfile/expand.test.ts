@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { UserError } from '../util/errors.js';
+import { parseBuildfile } from './buildfile.js';
+import { expandInstruction } from './expand.js';
+import type { Instruction } from './ast.js';
+
+const VALUES: Readonly<Record<string, string>> = {
+  abc: 'hello',
+  dir: '/srv/x',
+  user: 'app',
+  port: '80 443/udp',
+  url: 'https://example.com/',
+};
+
+function expand(line: string): Instruction {
+  const [instruction] = parseBuildfile(`FROM x\n${line}`, 'f').stages[0]?.instructions ?? [];
+  assert.ok(instruction);
+  return expandInstruction(instruction, (name) => VALUES[name], '\\');
+}
+
+const EXPANDED: readonly (readonly [line: string, part: object])[] = [
+  [
+    'ENV abc=bye def=$abc',
+    {
+      pairs: [
+        { key: 'abc', value: 'bye' },
+        { key: 'def', value: 'hello' },
+      ],
+    },
+  ],
+  ['ENV k${user} "a $abc"  b', { pairs: [{ key: 'kapp', value: 'a hello  b' }] }],
+  ['LABEL a="$user"', { pairs: [{ key: 'a', value: 'app' }] }],
+  ['WORKDIR $dir', { path: '/srv/x' }],
+  ['USER $user:${none:-staff}', { user: 'app:staff' }],
+  ['STOPSIGNAL ${none:-SIGINT}', { signal: 'SIGINT' }],
+  ['VOLUME $dir /b', { paths: ['/srv/x', '/b'] }],
+  ['EXPOSE $port 90-91/TCP', { ports: ['80/tcp', '443/udp', '90/tcp', '91/tcp'] }],
+  [
+    'COPY --chown=$user --chmod=${none:-755} a $dir/',
+    { sources: [{ kind: 'path', path: 'a' }], destination: '/srv/x/', chown: 'app', chmod: '755' },
+  ],
+  ['COPY a\\*b "c" .', { destination: '.' }],
+  ['RUN echo $abc', { command: { form: 'shell', command: 'echo $abc' } }],
+  ['CMD ["$abc"]', { command: { form: 'exec', argv: ['$abc'] } }],
+  ['ARG a=$abc', { args: [{ name: 'a', defaultValue: '$abc' }] }],
+  [
+    'COPY <<A <<"B" /x/\n"$abc"\nA\n"$abc"\nB',
+    {
+      sources: [
+        { kind: 'inline', name: 'A', data: '"hello"\n', expand: true },
+        { kind: 'inline', name: 'B', data: '"$abc"\n', expand: false },
+      ],
+    },
+  ],
+];
+
+for (const [line, part] of EXPANDED) {
+  test(`expandInstruction() of ${JSON.stringify(line)}`, () => {
+    const expanded = expand(line);
+    assert.deepEqual({ ...expanded, ...part }, expanded);
+  });
+}
+
+const REFUSED: readonly (readonly [line: string, message: RegExp])[] = [
+  ['WORKDIR $none', /^Cannot expand WORKDIR "WORKDIR \$none": its argument is empty/],
+  ['ENV $none=x', /^Cannot set the name "\$none"/],
+  ['ENV a=${none?}', /"none" is not set/],
+  ['EXPOSE http', /^Cannot parse port "http"/],
+  ['EXPOSE 8080:80', /^Cannot parse port "8080:80"/],
+  ['EXPOSE 70000', /^Cannot parse port/],
+  ['EXPOSE 9-8', /^Cannot parse port/],
+  ['ADD ${url}a b', /^Cannot build ADD with URL "https:\/\/example.com\/a"/],
+  ['COPY a b $dir', /^Cannot copy several sources to "\/srv\/x": want a directory$/],
+];
+
+for (const [line, message] of REFUSED) {
+  test(`expandInstruction() refuses ${line}`, () => {
+    assert.throws(
+      () => expand(line),
+      (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, message);
+        assert.equal(error.source?.startLine, 2);
+        assert.ok(error.hint);
+        return true;
+      },
+    );
+  });
+}

@@ -23,8 +23,11 @@ const DEVICE_LINKS = [
 const TTY_GID = 5;
 const DEVICE_MODE = 0o666;
 
-/** Mounts /dev: nodev, because a RUN has CAP_MKNOD; only what is bound here is a device. */
-export function mountDev(root: Root, files: Fd): void {
+/**
+ * Mounts /dev: nodev, because a RUN has CAP_MKNOD; only what is bound here is a device.
+ * `terminal`: the caller's, which becomes /dev/console so that ttyname(3) has a name for it.
+ */
+export function mountDev(root: Root, files: Fd, terminal: string | undefined): void {
   const flags = MS_NOSUID | MS_NODEV;
   const data = 'mode=755,size=64m';
   root.with('/dev', (target) => mount({ source: 'tmpfs', target, type: 'tmpfs', flags, data }));
@@ -34,6 +37,10 @@ export function mountDev(root: Root, files: Fd): void {
   for (const [target, name] of DEVICE_LINKS) symlinkSync(target, `${dir}/${name}`);
   for (const name of ['pts', 'shm', 'mqueue']) mkdirSync(`${dir}/${name}`);
   mountTerminals(`${dir}/pts`);
+  if (terminal !== undefined) {
+    writeFileSync(`${dir}/console`, '');
+    mount({ source: terminal, target: `${dir}/console`, flags: MS_BIND });
+  }
   const shm = { source: 'shm', target: `${dir}/shm`, type: 'tmpfs', flags: HARDENED };
   mount({ ...shm, data: 'mode=1777,size=64m' });
   mount({ source: 'mqueue', target: `${dir}/mqueue`, type: 'mqueue', flags: HARDENED });

@@ -12,11 +12,11 @@ export interface SandboxFailure {
 export function sandboxError(failure: SandboxFailure): UserError {
   const { step, message } = failure;
   return new UserError('TSB_SANDBOX', `Cannot ${step} for a command: ${message}`, {
-    hint: hintOf(failure) ?? 'tsbuild doctor',
+    hint: hintOf(failure),
   });
 }
 
-function hintOf({ step, code }: SandboxFailure): string | undefined {
+function hintOf({ step, code }: SandboxFailure): string {
   if (step === 'mount "/proc"' && code === 'EPERM') {
     return (
       'This container masks parts of /proc, so that no new one can be mounted: start it with ' +
@@ -26,8 +26,11 @@ function hintOf({ step, code }: SandboxFailure): string | undefined {
   if (step.startsWith('become user') && code === 'EINVAL') {
     return (
       'The id has no place in the user namespace: give yourself more subordinate ids, ' +
-      'usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER'
+      'usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER'
     );
   }
-  return undefined;
+  if (step.startsWith('enter working directory')) {
+    return 'The image lacks the directory: WORKDIR makes it';
+  }
+  return 'tsbuild doctor';
 }

@@ -17,6 +17,8 @@ export interface HelperStreams {
   readonly output: 'capture' | 'inherit';
 }
 
+/** How long the init may take to end the RUN, before it is killed itself. */
+const KILL_MS = 1000;
 const INIT_PROCESS = fileURLToPath(new URL('init-process.js', import.meta.url));
 
 /**
@@ -35,6 +37,7 @@ export class RunHelper implements AsyncDisposable {
   /** Resolves when all processes are gone; rejects if they could not be started. */
   readonly ended: Promise<void>;
   readonly #child: ChildProcess;
+  #deadline: NodeJS.Timeout | undefined;
   #used = false;
 
   private constructor(
@@ -78,9 +81,15 @@ export class RunHelper implements AsyncDisposable {
     this.#used = true;
   }
 
-  /** Ends every process of the RUN at once. */
+  /**
+   * Ends every process of the RUN at once. The init does it, so that `ended` comes after the last
+   * of them; killing its parent would end them too, but a little later.
+   */
   kill(): void {
-    this.#child.kill('SIGKILL');
+    const { pid, exitCode, signalCode } = this.#child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return;
+    this.control.destroy();
+    this.#deadline ??= setTimeout(() => this.#child.kill('SIGKILL'), KILL_MS);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,6 +98,7 @@ export class RunHelper implements AsyncDisposable {
     this.stdout?.destroy();
     this.stderr?.destroy();
     await this.ended.catch(() => undefined);
+    clearTimeout(this.#deadline);
   }
 }
 

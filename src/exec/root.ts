@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readlinkSync, writeFileSync } from 'node:fs';
 
 import { AT_RECURSIVE, O_DIRECTORY, O_PATH } from '../sys/constants.js';
 import type { Fd } from '../sys/fd.js';
@@ -39,7 +39,7 @@ export function enterRoot(spec: CompleteSpec, step: Step): void {
   step('mount network files', () => mountNetworkFiles(at, files, spec));
   step('mount "/proc"', () => mountProc(at));
   step('mount "/sys"', () => mountSys(at));
-  step('mount "/dev"', () => mountDev(at, files));
+  step('mount "/dev"', () => mountDev(at, files, spec.tty === true ? findTerminal() : undefined));
   step('mask kernel files', () => MASKED.forEach((path) => mask(at, path)));
   step('change the root', () => pivot(root));
 }
@@ -98,6 +98,12 @@ function mountSys(root: Root): void {
     using bound = root.open('/sys');
     mountSetattr(bound, '', AT_RECURSIVE, { set: SYS_ATTRIBUTES });
   }
+}
+
+/** The device of standard input, if that is a terminal of the old root. */
+function findTerminal(): string | undefined {
+  const path = readlinkSync('/proc/self/fd/0');
+  return path.startsWith('/dev/') && existsSync(path) ? path : undefined;
 }
 
 function mask(root: Root, path: string): void {

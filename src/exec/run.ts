@@ -102,7 +102,8 @@ async function deliver(
   if (stream === undefined) return;
   let idle: NodeJS.Timeout | undefined;
   const watch = (): void => {
-    idle = setTimeout(() => stream.push(null), DRAIN_IDLE_MS);
+    if (!stream.readableEnded && !stream.destroyed)
+      idle = setTimeout(() => stream.push(null), DRAIN_IDLE_MS);
   };
   void helper.ended.then(watch, watch);
   try {

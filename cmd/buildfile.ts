@@ -1,0 +1,62 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { BuildfileInput } from '../src/build/options.js';
+import { hasCode, UserError } from '../src/util/errors.js';
+
+/** Names looked for in the context, in this order. */
+const DEFAULT_NAMES = ['Buildfile', 'Dockerfile', 'Containerfile'];
+/** What may be meant for a context of another kind, by its beginning. */
+const REMOTE = /^(?:https?:\/\/|git:\/\/|git@|ssh:\/\/|github\.com\/)/;
+
+/** Throws TSB_CONTEXT unless `context` is a directory of this machine. */
+export function assertContext(context: string): void {
+  const refuse = (found: string, hint?: string): UserError =>
+    new UserError('TSB_CONTEXT', `Cannot use build context "${context}": ${found}`, {
+      ...(hint !== undefined && { hint }),
+    });
+  if (context === '-') {
+    throw refuse('a context from standard input is not supported', 'unpack it to a directory');
+  }
+  if (REMOTE.test(context)) throw refuse('it is not a local directory', 'git clone it first');
+  const stat = statSync(context, { throwIfNoEntry: false });
+  if (stat === undefined) throw refuse('it does not exist');
+  if (!stat.isDirectory()) throw refuse('it is not a directory');
+}
+
+function readIfAny(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    const found = error instanceof Error ? error.message : String(error);
+    throw new UserError('TSB_NO_BUILDFILE', `Cannot read "${path}": ${found}`, { cause: error });
+  }
+}
+
+/**
+ * Reads the Buildfile: `file` as given (`-`: standard input), else the first default name in
+ * `context`. Throws TSB_NO_BUILDFILE.
+ */
+export async function readBuildfile(
+  file: string | undefined,
+  context: string,
+): Promise<BuildfileInput> {
+  if (file === '-') return { text: await text(process.stdin), path: undefined };
+  const paths = file === undefined ? DEFAULT_NAMES.map((name) => join(context, name)) : [file];
+  for (const path of paths) {
+    const found = readIfAny(path);
+    if (found !== undefined) return { text: found, path };
+  }
+  if (file !== undefined) {
+    throw new UserError('TSB_NO_BUILDFILE', `Cannot read "${file}": it does not exist`);
+  }
+  const names = DEFAULT_NAMES.join(', ');
+  throw new UserError(
+    'TSB_NO_BUILDFILE',
+    `Cannot find a Buildfile in "${context}": want ${names}`,
+    {
+      hint: 'name it with -f FILE',
+    },
+  );
+}

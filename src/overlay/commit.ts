@@ -1,0 +1,249 @@
+import type { LayerWriter } from '../layer/layer-writer.js';
+import {
+  WHITEOUT,
+  type ContentRef,
+  type InodeMeta,
+  type LayerDir,
+  type LayerNode,
+} from '../layer/types.js';
+import { S_IFLNK, S_IFREG } from '../sys/constants.js';
+import { decodeDev } from '../sys/device-number.js';
+import { assertNever } from '../util/assert.js';
+import type { ByteName } from '../util/byte-name.js';
+import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from './lower.js';
+import { Node, linksOf, typeOf } from './node.js';
+import { isDirNode, type DirNode, type Tree } from './tree.js';
+
+/** What a commit may be told. */
+export interface CommitOptions {
+  /** Later modification times are recorded as this one: seconds since 1970. */
+  readonly mtimeMax?: number | undefined;
+}
+
+/** What a layer came to: names that it adds, changes or removes, and the bytes that it stores. */
+export interface CommitResult {
+  readonly changes: number;
+  readonly contentBytes: number;
+}
+
+const NOTHING: readonly LowerRef[] = [];
+
+/**
+ * Compares the tree with its lower layers, visiting only what is marked dirty, writes contents
+ * that are still in memory, and finishes the upper layer.
+ */
+export function commitTree(tree: Tree, writer: LayerWriter, options: CommitOptions): CommitResult {
+  const commit = new Commit(tree, writer, options.mtimeMax);
+  commit.run();
+  return { changes: commit.changes, contentBytes: commit.contentBytes };
+}
+
+class Commit {
+  readonly #tree: Tree;
+  readonly #writer: LayerWriter;
+  readonly #mtimeMax: number;
+  /** Files that are in the layer: names of the same node are the same object. */
+  readonly #emitted = new Map<Node, LayerNode>();
+  readonly #digests = new Map<LayerNode, Buffer>();
+  changes = 0;
+  contentBytes = 0;
+
+  constructor(tree: Tree, writer: LayerWriter, mtimeMax = Infinity) {
+    this.#tree = tree;
+    this.#writer = writer;
+    this.#mtimeMax = mtimeMax;
+  }
+
+  run(): void {
+    const root = this.#tree.root as DirNode;
+    this.#tree.releaseUnlinked();
+    this.#completeGroups(root);
+    const basis = root.dir.sources;
+    const dir: LayerDir = this.#emitMerged(root, basis) ?? {
+      ...this.#meta(root),
+      kind: 'dir',
+      opaque: false,
+      entries: new Map(),
+    };
+    this.#writer.finish(dir, { digestOf: (node) => this.#digests.get(node) });
+  }
+
+  /**
+   * A lower file with several names is recorded under all of them or under none: finds the names
+   * that are not loaded yet.
+   */
+  #completeGroups(root: DirNode): void {
+    this.#markMoved(root, root.dir.sources);
+    let missing = false;
+    for (const node of this.#tree.groups()) {
+      if ((!node.changed && !node.relinked) || node.links === 0) continue;
+      const links = linksOf(node);
+      for (const { parent } of links) this.#tree.markDirty(parent);
+      if (links.length < node.links) missing = true;
+    }
+    if (missing) this.#tree.loadAll(root);
+  }
+
+  /** In a moved directory everything is recorded anew, so hard links into it are, too. */
+  #markMoved(dir: DirNode, basis: readonly LowerRef[]): void {
+    if (!sameSources(dir.dir.sources, basis)) {
+      this.#tree.loadAll(dir, (node) => {
+        if (!node.isDir && node.links > 1) node.relinked = true;
+      });
+      return;
+    }
+    if (!dir.dirty) return;
+    for (const [name, child] of dir.dir.children) {
+      if (isDirNode(child)) this.#markMoved(child, findLower(basis, name));
+    }
+  }
+
+  /** A directory that merges with what lower layers have at its place; undefined: no change. */
+  #emitMerged(node: DirNode, basis: readonly LowerRef[]): LayerDir | undefined {
+    if (!node.dirty) return undefined;
+    const { children, hidden } = node.dir;
+    const entries = new Map<ByteName, LayerNode | typeof WHITEOUT>();
+    for (const [name, child] of children) {
+      const emitted = this.#emitChild(child, findLower(basis, name));
+      if (emitted !== undefined) entries.set(name, emitted);
+    }
+    for (const name of hidden ?? []) {
+      const isGone = !children.has(name) || isUntouched(children.get(name));
+      if (!isGone || findLower(basis, name).length === 0) continue;
+      entries.set(name, WHITEOUT);
+      this.changes += 1;
+    }
+    const changed = node.changed && !this.#equalsOrigin(node);
+    if (!changed && entries.size === 0) return undefined;
+    if (changed) this.changes += 1;
+    return { ...this.#meta(node), kind: 'dir', opaque: false, entries };
+  }
+
+  /** A directory that stands by itself: everything in it is recorded. */
+  #emitWhole(node: DirNode, opaque: boolean): LayerDir {
+    const entries = new Map<ByteName, LayerNode>();
+    for (const name of this.#tree.names(node)) {
+      const child = this.#tree.lookup(node, name);
+      const emitted = child && this.#emitChild(child, NOTHING);
+      if (emitted !== undefined) entries.set(name, emitted);
+    }
+    this.changes += 1;
+    return { ...this.#meta(node), kind: 'dir', opaque, entries };
+  }
+
+  /** What a layer says of a name, given what lower layers have there; undefined: nothing. */
+  #emitChild(node: Node, lower: readonly LowerRef[]): LayerNode | undefined {
+    if (isUntouched(node)) return undefined;
+    const [top] = lower;
+    if (isDirNode(node)) {
+      const basis = isLowerDir(top) ? lower : NOTHING;
+      const merges = basis.length > 0 && sameSources(node.dir.sources, basis);
+      return merges ? this.#emitMerged(node, basis) : this.#emitWhole(node, basis.length > 0);
+    }
+    if (!node.relinked && sameRef(top, node.origin)) {
+      if (!node.changed || this.#equalsOrigin(node)) return undefined;
+    }
+    this.changes += 1;
+    let emitted = this.#emitted.get(node);
+    if (emitted === undefined) {
+      emitted = this.#emitNode(node);
+      this.#emitted.set(node, emitted);
+    }
+    return emitted;
+  }
+
+  #emitNode(node: Node): LayerNode {
+    const meta = this.#meta(node);
+    switch (typeOf(node.mode)) {
+      case S_IFREG: {
+        const digest = node.changed ? node.digest : node.origin?.layer.digest(node.origin.handle);
+        const content = node.size === 0 ? undefined : this.#content(node);
+        const emitted: LayerNode = { ...meta, kind: 'file', size: node.size, content };
+        if (digest !== undefined) this.#digests.set(emitted, digest);
+        return emitted;
+      }
+      case S_IFLNK:
+        return { ...meta, kind: 'symlink', target: node.target };
+      default:
+        return { ...meta, kind: 'special' };
+    }
+  }
+
+  #content(node: Node): ContentRef | undefined {
+    const { contents } = this.#tree;
+    if (node.content?.kind === 'ref') {
+      return { ...node.content.ref, layer: node.content.layer };
+    }
+    this.contentBytes += node.size;
+    contents.pack(node);
+    if (node.content?.kind === 'plain') contents.own(node);
+    const { content } = node;
+    switch (content?.kind) {
+      case 'packed':
+        return { kind: 'pack', layer: undefined, offset: content.offset };
+      case 'own':
+        return { kind: 'file', layer: undefined, number: content.number };
+      case undefined:
+        return undefined;
+      default:
+        return assertNever(content as never, 'content');
+    }
+  }
+
+  #meta(node: Node): InodeMeta {
+    const { major, minor } = decodeDev(node.rdev);
+    const late = node.mtimeSec > this.#mtimeMax;
+    return {
+      mode: node.mode,
+      uid: node.uid,
+      gid: node.gid,
+      mtimeSec: late ? this.#mtimeMax : node.mtimeSec,
+      mtimeNsec: late ? 0 : node.mtimeNsec,
+      rdevMajor: major,
+      rdevMinor: minor,
+      xattrs: node.xattrs,
+    };
+  }
+
+  /** Whether everything that a layer records is as the lower layer has it. */
+  #equalsOrigin(node: Node): boolean {
+    const { origin } = node;
+    if (origin === undefined) return false;
+    const before = new Node(0, 0);
+    origin.layer.load(origin.handle, before);
+    return (
+      node.mode === before.mode &&
+      node.uid === before.uid &&
+      node.gid === before.gid &&
+      node.mtimeSec === before.mtimeSec &&
+      node.mtimeNsec === before.mtimeNsec &&
+      node.size === before.size &&
+      sameContent(node, before) &&
+      sameXattrs(node, before)
+    );
+  }
+}
+
+/** A mount point that nobody has touched. */
+function isUntouched(node: Node | undefined): boolean {
+  return node !== undefined && node.synthetic && !node.changed && !node.dirty;
+}
+
+function sameContent({ content: a }: Node, { content: b }: Node): boolean {
+  if (a?.kind === 'ref' && b?.kind === 'ref') {
+    const inA = a.ref.kind === 'pack' ? a.ref.offset : a.ref.number;
+    const inB = b.ref.kind === 'pack' ? b.ref.offset : b.ref.number;
+    return a.layer === b.layer && a.ref.kind === b.ref.kind && inA === inB;
+  }
+  if (a?.kind === 'plain' && b?.kind === 'plain') return a.path.equals(b.path);
+  return a === undefined && b === undefined;
+}
+
+function sameXattrs({ xattrs: a }: Node, { xattrs: b }: Node): boolean {
+  if (a === b) return true;
+  if (a?.size !== b?.size) return false;
+  for (const [name, value] of a ?? []) {
+    if (b?.get(name)?.equals(value) !== true) return false;
+  }
+  return true;
+}

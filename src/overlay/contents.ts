@@ -1,0 +1,236 @@
+import { FdCache } from '../layer/fd-cache.js';
+import type { LayerSet } from '../layer/layer-reader.js';
+import { PACK_FILE_BYTES_MAX, type LayerWriter } from '../layer/layer-writer.js';
+import { O_NOFOLLOW, O_RDONLY } from '../sys/constants.js';
+import { FsError } from '../sys/errno.js';
+import type { Fd } from '../sys/fd.js';
+import { ftruncate, openat, preadFull, pwrite } from '../sys/file.js';
+import { assert } from '../util/assert.js';
+import { copyBytes } from './copy-bytes.js';
+import type { Content, Node } from './node.js';
+
+/** A file that grows beyond this leaves memory for a data file. */
+export const CONTENT_MEMORY_BYTES_MAX: number = PACK_FILE_BYTES_MAX;
+/** All contents in memory together; beyond it the oldest go to the pack. */
+export const CONTENTS_MEMORY_BYTES_MAX: number = 256 * 1024 * 1024;
+/** Data files of the upper layer that stay open: small enough for `ulimit -n 256`. */
+const OWN_FDS_MAX = 64;
+const MEMORY_STEP_BYTES = 256;
+
+/** A content that lies in a file, from `start`. */
+export interface Located {
+  /** Borrowed: use it at once. */
+  readonly fd: Fd;
+  readonly start: number;
+}
+
+/** Where contents are kept. */
+export interface ContentsOptions {
+  readonly layers: LayerSet;
+  /** Undefined: nothing can be written (EROFS). */
+  readonly writer: LayerWriter | undefined;
+  readonly memoryBytesMax?: number;
+}
+
+/**
+ * Reads and writes the bytes of regular files. Small new contents stay in memory; what a lower
+ * layer has is copied when it is first written to, and never if it is truncated to nothing.
+ */
+export class Contents implements Disposable {
+  readonly #layers: LayerSet;
+  readonly #writer: LayerWriter | undefined;
+  readonly #fds = new FdCache(OWN_FDS_MAX);
+  readonly #memoryBytesMax: number;
+  /** Nodes whose content is in memory, least recently written first. */
+  readonly #inMemory = new Set<Node>();
+  #memoryBytes = 0;
+
+  constructor({ layers, writer, memoryBytesMax = CONTENTS_MEMORY_BYTES_MAX }: ContentsOptions) {
+    this.#layers = layers;
+    this.#writer = writer;
+    this.#memoryBytesMax = memoryBytesMax;
+  }
+
+  /** The upper layer, or EROFS. */
+  get writer(): LayerWriter {
+    if (this.#writer === undefined) throw new FsError('EROFS', 'write');
+    return this.#writer;
+  }
+
+  /** Fills `into` from `offset` as far as the file goes; returns the number of bytes. */
+  read(node: Node, into: Buffer, offset: number): number {
+    const length = Math.min(into.length, node.size - offset);
+    const { content } = node;
+    if (length <= 0 || content === undefined) return 0;
+    if (content.kind === 'memory') return content.bytes.copy(into, 0, offset, offset + length);
+    const { fd, start } = this.locate(content);
+    return preadFull(fd, into.subarray(0, length), start + offset);
+  }
+
+  /** Writes `data` at `offset`; the size grows as needed, zeros fill a gap. */
+  write(node: Node, data: Buffer, offset: number): void {
+    const end = offset + data.length;
+    const memory = this.#intoMemory(node, Math.max(end, node.size), node.size);
+    if (memory === undefined) pwrite(this.ownFd(node), data, offset);
+    else data.copy(memory, offset);
+    node.size = Math.max(node.size, end);
+    node.digest = undefined;
+    if (memory !== undefined) this.#spill(node);
+  }
+
+  /** Cuts or extends (with zeros) to `size`. */
+  truncate(node: Node, size: number): void {
+    node.digest = undefined;
+    if (size === 0) {
+      this.release(node);
+      node.size = 0;
+      return;
+    }
+    const memory = this.#intoMemory(node, size, Math.min(size, node.size));
+    if (memory === undefined) {
+      ftruncate(this.ownFd(node, size), size);
+    } else {
+      // INVARIANT: bytes behind the end are zero, so that growing again shows zeros.
+      memory.fill(0, size);
+    }
+    node.size = size;
+    if (memory !== undefined) this.#spill(node);
+  }
+
+  /** The descriptor of the node's own data file; makes it a file, with its first `keep` bytes. */
+  ownFd(node: Node, keep: number = node.size): Fd {
+    const { content } = node;
+    const { writer } = this;
+    if (content?.kind === 'own') {
+      const { number } = content;
+      return this.#fds.get(String(number), () => writer.openDataFile(number));
+    }
+    const { ref, fd } = writer.createDataFile();
+    try {
+      this.#copyInto(fd, content, Math.min(keep, node.size));
+    } catch (error) {
+      fd.close();
+      writer.removeDataFile(ref.number);
+      throw error;
+    }
+    this.release(node);
+    node.content = { kind: 'own', number: ref.number };
+    this.#fds.put(String(ref.number), fd);
+    return fd;
+  }
+
+  #copyInto(to: Fd, content: Content | undefined, length: number): void {
+    if (content === undefined || length === 0) return;
+    if (content.kind === 'memory') {
+      pwrite(to, content.bytes.subarray(0, length), 0);
+      return;
+    }
+    const { fd, start } = this.locate(content);
+    const whole =
+      content.kind === 'plain' || (content.kind === 'ref' && content.ref.kind === 'file');
+    copyBytes({ from: fd, start, to, length, whole });
+  }
+
+  /** The file that a content lies in. */
+  locate(content: Exclude<Content, { kind: 'memory' }>): Located {
+    switch (content.kind) {
+      case 'ref':
+        return this.#layers.open(content.layer).locate(content.ref);
+      case 'packed':
+        return { fd: this.writer.packFd(), start: content.offset };
+      case 'own': {
+        const { number } = content;
+        const fd = this.#fds.get(String(number), () => this.writer.openDataFile(number));
+        return { fd, start: 0 };
+      }
+      case 'plain': {
+        const { path } = content;
+        const open = (): Fd => openat(undefined, path, O_RDONLY | O_NOFOLLOW);
+        return { fd: this.#fds.get(path.toString('latin1'), open), start: 0 };
+      }
+    }
+  }
+
+  /**
+   * The content as bytes of memory with room for `size`, or undefined if it is a data file or has
+   * to become one. The first `keep` bytes are kept.
+   */
+  #intoMemory(node: Node, size: number, keep: number): Buffer | undefined {
+    const { content } = node;
+    if (size > CONTENT_MEMORY_BYTES_MAX || content?.kind === 'own') return undefined;
+    if (content?.kind === 'memory') {
+      if (content.bytes.length >= size) return content.bytes;
+      const capacity = Math.min(CONTENT_MEMORY_BYTES_MAX, Math.max(size, content.bytes.length * 2));
+      const grown = Buffer.alloc(capacity);
+      content.bytes.copy(grown, 0, 0, node.size);
+      this.#memoryBytes += capacity - content.bytes.length;
+      content.bytes = grown;
+      return grown;
+    }
+    assert(this.#writer !== undefined || content === undefined, 'contents may be written');
+    const bytes = Buffer.alloc(Math.ceil(size / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
+    if (keep > 0) this.read(node, bytes.subarray(0, keep), 0);
+    node.content = { kind: 'memory', bytes };
+    this.#inMemory.add(node);
+    this.#memoryBytes += bytes.length;
+    return bytes;
+  }
+
+  /** Moves the oldest contents to the pack while there are too many. */
+  #spill(except: Node): void {
+    if (this.#memoryBytes <= this.#memoryBytesMax) return;
+    for (const node of this.#inMemory) {
+      if (node !== except) this.pack(node);
+      if (this.#memoryBytes <= this.#memoryBytesMax / 2) return;
+    }
+  }
+
+  /** Appends a content that is in memory to the pack. */
+  pack(node: Node): void {
+    const { content } = node;
+    if (content?.kind !== 'memory') return;
+    const { offset } = this.writer.appendPack(content.bytes.subarray(0, node.size));
+    this.release(node);
+    node.content = { kind: 'packed', offset };
+  }
+
+  /** Copies a content that is not ours into the upper layer. */
+  own(node: Node): void {
+    if (node.size > CONTENT_MEMORY_BYTES_MAX) {
+      this.ownFd(node);
+      return;
+    }
+    const bytes = Buffer.alloc(node.size);
+    this.read(node, bytes, 0);
+    node.content = { kind: 'packed', offset: this.writer.appendPack(bytes).offset };
+  }
+
+  /** Gives `to` (empty) the content of `from` without copying, if it can never change. */
+  tryShare(from: Node, to: Node): boolean {
+    const { content } = from;
+    const immutable =
+      content?.kind === 'ref' || content?.kind === 'packed' || content?.kind === 'plain';
+    if (!immutable || to.content !== undefined) return false;
+    to.content = content;
+    to.size = from.size;
+    to.digest = from.digest;
+    return true;
+  }
+
+  /** Lets go of a content: the file has none then (its size is the caller's business). */
+  release(node: Node): void {
+    const { content } = node;
+    node.content = undefined;
+    if (content?.kind === 'memory') {
+      this.#inMemory.delete(node);
+      this.#memoryBytes -= content.bytes.length;
+    } else if (content?.kind === 'own') {
+      this.#fds.drop(String(content.number));
+      this.writer.removeDataFile(content.number);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#fds[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,96 @@
+import { WHITEOUT } from '../layer/types.js';
+import type { ByteName } from '../util/byte-name.js';
+import type { Node } from './node.js';
+
+/** The number of an inode in its layer: the index row, or one that a plain layer hands out. */
+export type Handle = number;
+
+/** One lower layer: read-only. Handle 0 is its root directory. */
+export interface LowerLayer {
+  /** 0 is the base. */
+  readonly position: number;
+  mode(handle: Handle): number;
+  /** Hides what lower layers have in this directory. */
+  opaque(dir: Handle): boolean;
+  child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined;
+  children(dir: Handle): Iterable<[ByteName, Handle | typeof WHITEOUT]>;
+  /** Number of subdirectories of this layer; undefined: not known cheaply. */
+  subdirs(dir: Handle): number | undefined;
+  /** Number of names of a file in this layer. */
+  nlink(handle: Handle): number;
+  /** SHA-256 of a file's content where the layer knows it: 32 bytes. */
+  digest(handle: Handle): Buffer | undefined;
+  /** Fills metadata and content of a node with what the layer has. */
+  load(handle: Handle, node: Node): void;
+}
+
+/** An inode of a lower layer. */
+export interface LowerRef {
+  readonly layer: LowerLayer;
+  readonly handle: Handle;
+}
+
+const NOTHING: readonly LowerRef[] = [];
+
+/**
+ * What merged directories have under a name: nothing (empty), one file, or the directories to
+ * merge, top first. `sources` are the directories, top first.
+ */
+export function findLower(sources: readonly LowerRef[], name: ByteName): readonly LowerRef[] {
+  let found: LowerRef[] | undefined;
+  for (const { layer, handle } of sources) {
+    const child = layer.child(handle, name);
+    if (child === undefined) continue;
+    if (child === WHITEOUT) break;
+    if (!isDirOf(layer, child)) {
+      if (found === undefined) return [{ layer, handle: child }];
+      break;
+    }
+    (found ??= []).push({ layer, handle: child });
+    if (layer.opaque(child)) break;
+  }
+  return found ?? NOTHING;
+}
+
+/** The names that merged directories show, in no order. */
+export function namesOfLower(sources: readonly LowerRef[]): ByteName[] {
+  const names: ByteName[] = [];
+  const seen = sources.length > 1 ? new Set<ByteName>() : undefined;
+  for (const { layer, handle } of sources) {
+    for (const [name, child] of layer.children(handle)) {
+      if (seen?.has(name)) continue;
+      seen?.add(name);
+      if (child !== WHITEOUT) names.push(name);
+    }
+  }
+  return names;
+}
+
+/** The roots of layers (base first) as one list of sources. */
+export function rootSources(layers: readonly LowerLayer[]): readonly LowerRef[] {
+  const sources: LowerRef[] = [];
+  for (const layer of layers.toReversed()) {
+    sources.push({ layer, handle: 0 });
+    if (layer.opaque(0)) break;
+  }
+  return sources;
+}
+
+/** Whether both are the same inode. */
+export function sameRef(a: LowerRef | undefined, b: LowerRef | undefined): boolean {
+  return a !== undefined && b !== undefined && a.layer === b.layer && a.handle === b.handle;
+}
+
+/** Whether both merge the same directories. */
+export function sameSources(a: readonly LowerRef[], b: readonly LowerRef[]): boolean {
+  return a === b || (a.length === b.length && a.every((ref, i) => sameRef(ref, b[i])));
+}
+
+/** Whether it is a directory. */
+export function isLowerDir(ref: LowerRef | undefined): boolean {
+  return ref !== undefined && isDirOf(ref.layer, ref.handle);
+}
+
+function isDirOf(layer: LowerLayer, handle: Handle): boolean {
+  return (layer.mode(handle) & 0o170000) === 0o040000;
+}

@@ -1,0 +1,166 @@
+import { S_IFDIR, S_IFMT } from '../sys/constants.js';
+import type { Attr, Entry } from '../fuse/filesystem.js';
+import type { ContentRef, LayerId } from '../layer/types.js';
+import type { ByteName } from '../util/byte-name.js';
+import type { Listing } from './listing.js';
+import { findLower, isLowerDir, namesOfLower, type LowerRef } from './lower.js';
+
+/**
+ * Where a regular file's bytes are; undefined: it is empty.
+ * `memory`: `bytes` may be longer than the file, zero behind its end. `ref`: a range of a lower
+ * layer, `packed`: a range of our own pack (both immutable). `own`: a data file of the upper
+ * layer that may be written. `plain`: a file below a plain lower directory (immutable).
+ */
+export type Content =
+  | { readonly kind: 'memory'; bytes: Buffer }
+  | { readonly kind: 'ref'; readonly layer: LayerId; readonly ref: ContentRef }
+  | { readonly kind: 'packed'; readonly offset: number }
+  | { readonly kind: 'own'; readonly number: number }
+  | { readonly kind: 'plain'; readonly path: Buffer };
+
+/** A name of a node. */
+export interface Link {
+  parent: Node;
+  name: ByteName;
+}
+
+/** What a directory has beyond its metadata. */
+export class Directory {
+  /** The lower directories that it merges, top first; never changes, also when it moves. */
+  readonly sources: readonly LowerRef[];
+  /** Live names that are known so far; of an upper directory: all. */
+  readonly children: Map<ByteName, Node> = new Map<ByteName, Node>();
+  /** Names of `sources` that are not (or no longer) looked for there. */
+  hidden: Set<ByteName> | undefined = undefined;
+  /** Stable positions of names, from the first readdir on. */
+  listing: Listing | undefined = undefined;
+  /** Number of subdirectories; undefined: not counted yet. */
+  subdirs: number | undefined;
+
+  constructor(sources: readonly LowerRef[], subdirs: number | undefined) {
+    this.sources = sources;
+    this.subdirs = subdirs;
+  }
+}
+
+/**
+ * An inode of the tree. Also its own {@link Attr} and {@link Entry}, so that answering a request
+ * allocates nothing.
+ */
+export class Node implements Attr, Entry {
+  readonly ino: number;
+  mode: number;
+  uid = 0;
+  gid = 0;
+  rdev = 0;
+  size = 0;
+  atimeSec = 0;
+  atimeNsec = 0;
+  mtimeSec = 0;
+  mtimeNsec = 0;
+  ctimeSec = 0;
+  ctimeNsec = 0;
+  readonly blksize: number = 4096;
+  /** Names of a file; of a directory 0 (removed), or 1. */
+  links = 1;
+  xattrs: ReadonlyMap<ByteName, Buffer> | undefined = undefined;
+  content: Content | undefined = undefined;
+  /** SHA-256 of the content, 32 bytes, where it is known. */
+  digest: Buffer | undefined = undefined;
+  /** A symlink's target. */
+  target: ByteName = '' as ByteName;
+  readonly dir: Directory | undefined;
+  /** What it was loaded from; the topmost of a merged directory. */
+  readonly origin: LowerRef | undefined;
+  /** Undefined for the root, and once removed. */
+  link: Link | undefined = undefined;
+  /** Further names that are loaded. */
+  moreLinks: Link[] | undefined = undefined;
+  /** References that the kernel holds. */
+  nlookup = 0;
+  /** Something that a layer records may differ from `origin`. */
+  changed = false;
+  /** It got or moved a name: a layer has all its names or none. */
+  relinked = false;
+  /** Of a directory: it or something below it changed. INVARIANT: then so are its ancestors. */
+  dirty = false;
+  /** Made by tsbuild as a mount point: not part of the layer until it changes. */
+  synthetic = false;
+
+  constructor(ino: number, mode: number, options: NodeOptions = {}) {
+    this.ino = ino;
+    this.mode = mode;
+    this.dir = options.dir;
+    this.origin = options.origin;
+  }
+
+  get nodeid(): number {
+    return this.ino;
+  }
+
+  get attr(): Attr {
+    return this;
+  }
+
+  get nlink(): number {
+    if (this.dir === undefined) return this.links;
+    return this.links === 0 ? 0 : 2 + (this.dir.subdirs ??= countSubdirs(this.dir));
+  }
+
+  get blocks(): number {
+    return Math.ceil(this.size / 512);
+  }
+
+  get isDir(): boolean {
+    return this.dir !== undefined;
+  }
+}
+
+function countSubdirs({ sources, children, hidden }: Directory): number {
+  let count = 0;
+  for (const child of children.values()) if (child.dir !== undefined) count += 1;
+  for (const name of namesOfLower(sources)) {
+    if (children.has(name) || hidden?.has(name)) continue;
+    if (isLowerDir(findLower(sources, name)[0])) count += 1;
+  }
+  return count;
+}
+
+/** What a node is made with. */
+export interface NodeOptions {
+  readonly dir?: Directory;
+  readonly origin?: LowerRef;
+}
+
+/** The type bits of a mode. */
+export function typeOf(mode: number): number {
+  return mode & S_IFMT;
+}
+
+/** Whether a mode is a directory's. */
+export function isDirMode(mode: number): boolean {
+  return (mode & S_IFMT) === S_IFDIR;
+}
+
+/** Every loaded name of a node. */
+export function linksOf(node: Node): readonly Link[] {
+  if (node.link === undefined) return [];
+  return node.moreLinks === undefined ? [node.link] : [node.link, ...node.moreLinks];
+}
+
+/** Records a name. */
+export function addLink(node: Node, parent: Node, name: ByteName): void {
+  if (node.link === undefined) node.link = { parent, name };
+  else (node.moreLinks ??= []).push({ parent, name });
+}
+
+/** Forgets a name. */
+export function dropLink(node: Node, parent: Node, name: ByteName): void {
+  const isIt = (link: Link): boolean => link.parent === parent && link.name === name;
+  if (node.link !== undefined && isIt(node.link)) {
+    node.link = node.moreLinks?.pop();
+  } else if (node.moreLinks !== undefined) {
+    node.moreLinks = node.moreLinks.filter((link) => !isIt(link));
+  }
+  if (node.moreLinks?.length === 0) node.moreLinks = undefined;
+}

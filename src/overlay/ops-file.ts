@@ -1,0 +1,161 @@
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  S_IFREG,
+} from '../sys/constants.js';
+import { FsError } from '../sys/errno.js';
+import { fallocate } from '../sys/file.js';
+import { hasCode } from '../util/errors.js';
+import { stampContent } from './clock.js';
+import { CONTENT_MEMORY_BYTES_MAX } from './contents.js';
+import { copyRange } from './copy-bytes.js';
+import { typeOf, type Node } from './node.js';
+import { killSuidgid } from './ops-attr.js';
+import type { Tree } from './tree.js';
+
+const SIZE_BYTES_MAX = Number.MAX_SAFE_INTEGER;
+const ZEROS = Buffer.alloc(65536);
+const CHUNK_BYTES = 1024 * 1024;
+
+function assertRegular(node: Node, syscall: string): void {
+  if (node.isDir) throw new FsError('EISDIR', syscall);
+  if (typeOf(node.mode) !== S_IFREG) throw new FsError('EINVAL', syscall);
+}
+
+/** A stretch of bytes to write. */
+export interface FileWrite {
+  readonly offset: number;
+  readonly data: Buffer;
+  readonly killSuidgid: boolean;
+}
+
+/**
+ * Writes to a file. Times are left alone: with its write-back cache the kernel owns them, and
+ * sends them when it has written.
+ */
+export function writeFile(tree: Tree, node: Node, write: FileWrite): number {
+  tree.assertWritable('write');
+  assertRegular(node, 'write');
+  const { offset, data } = write;
+  if (data.length === 0) return 0;
+  if (offset + data.length > SIZE_BYTES_MAX) throw new FsError('EFBIG', 'write');
+  tree.contents.write(node, data, offset);
+  if (write.killSuidgid) killSuidgid(node);
+  if (!node.changed) tree.touch(node);
+  return data.length;
+}
+
+/** A stretch for fallocate(2). */
+export interface Stretch {
+  readonly offset: number;
+  readonly length: number;
+  readonly mode: number;
+}
+
+/** fallocate(2): allocate, keep size, punch a hole, zero; EOPNOTSUPP for the rest. */
+export function allocate(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
+  tree.assertWritable('fallocate');
+  assertRegular(node, 'fallocate');
+  const end = offset + length;
+  if (end > SIZE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
+  const keep = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+  switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+      reserve(tree, node, { offset, length, mode });
+      break;
+    case FALLOC_FL_PUNCH_HOLE:
+      if (!keep) throw new FsError('EOPNOTSUPP', 'fallocate');
+      zeroRange(tree, node, { offset, length: Math.min(end, node.size) - offset, mode });
+      break;
+    case FALLOC_FL_ZERO_RANGE: {
+      const length0 = (keep ? Math.min(end, node.size) : end) - offset;
+      if (!keep && end > node.size) tree.contents.truncate(node, end);
+      zeroRange(tree, node, { offset, length: length0, mode: mode | FALLOC_FL_KEEP_SIZE });
+      break;
+    }
+    default:
+      throw new FsError('EOPNOTSUPP', 'fallocate');
+  }
+  stampContent(node, tree.now());
+  tree.touch(node);
+}
+
+function reserve(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
+  const end = offset + length;
+  const grow = mode === 0 && end > node.size;
+  if (node.content?.kind === 'own' || end > CONTENT_MEMORY_BYTES_MAX) {
+    try {
+      fallocate(tree.contents.ownFd(node), mode, offset, length);
+    } catch (error) {
+      if (!hasCode(error, 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS')) throw error;
+    }
+  }
+  if (grow) tree.contents.truncate(node, end);
+}
+
+function zeroRange(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
+  if (length <= 0) return;
+  const { contents } = tree;
+  if (node.size > CONTENT_MEMORY_BYTES_MAX || node.content?.kind === 'own') {
+    try {
+      fallocate(contents.ownFd(node), mode, offset, length);
+      node.digest = undefined;
+      return;
+    } catch (error) {
+      if (!hasCode(error, 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS')) throw error;
+    }
+  }
+  for (let done = 0; done < length; done += ZEROS.length) {
+    contents.write(node, ZEROS.subarray(0, Math.min(ZEROS.length, length - done)), offset + done);
+  }
+}
+
+/** Both ends of a copy_file_range(2). */
+export interface CopyEnds {
+  readonly from: Node;
+  readonly fromOffset: number;
+  readonly to: Node;
+  readonly toOffset: number;
+  readonly length: number;
+}
+
+/** copy_file_range(2); returns the bytes copied. A whole lower file is shared, not copied. */
+export function copyFileBytes(tree: Tree, copy: CopyEnds): number {
+  const { from, fromOffset, to, toOffset } = copy;
+  tree.assertWritable('copy_file_range');
+  assertRegular(from, 'copy_file_range');
+  assertRegular(to, 'copy_file_range');
+  const length = Math.min(copy.length, from.size - fromOffset);
+  if (length <= 0) return 0;
+  if (toOffset + length > SIZE_BYTES_MAX) throw new FsError('EFBIG', 'copy_file_range');
+  const whole = fromOffset === 0 && toOffset === 0 && to.size === 0 && length === from.size;
+  if (!whole || !tree.contents.tryShare(from, to)) {
+    copyThrough(tree, { ...copy, length });
+  }
+  stampContent(to, tree.now());
+  tree.touch(to);
+  return length;
+}
+
+function copyThrough(tree: Tree, { from, fromOffset, to, toOffset, length }: CopyEnds): void {
+  const { contents } = tree;
+  const { content } = from;
+  const large = toOffset + length > CONTENT_MEMORY_BYTES_MAX;
+  if (large && from !== to && content !== undefined && content.kind !== 'memory') {
+    const toFd = contents.ownFd(to);
+    const { fd, start } = contents.locate(content);
+    copyRange({ from: fd, fromOffset: start + fromOffset, to: toFd, toOffset, length });
+    to.size = Math.max(to.size, toOffset + length);
+    to.digest = undefined;
+    return;
+  }
+  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length));
+  for (let done = 0; done < length;) {
+    const chunk = buffer.subarray(0, length - done);
+    const count = contents.read(from, chunk, fromOffset + done);
+    if (count === 0) throw new FsError('EIO', 'copy_file_range');
+    contents.write(to, chunk.subarray(0, count), toOffset + done);
+    done += count;
+  }
+}

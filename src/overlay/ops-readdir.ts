@@ -1,0 +1,29 @@
+import type { DirSink } from '../fuse/filesystem.js';
+import { DT_DIR, direntType } from '../sys/constants.js';
+import { byteNameOf } from '../util/byte-name.js';
+import type { DirNode, Tree } from './tree.js';
+
+const DOT = byteNameOf('.');
+const DOT_DOT = byteNameOf('..');
+
+/** Lists a directory behind `offset` (0: from the start) into `sink`. */
+export function readDirectory(tree: Tree, node: DirNode, offset: number, sink: DirSink): void {
+  if (node.links === 0) return;
+  if (offset < 1) {
+    if (!sink.add({ name: DOT, ino: node.ino, type: DT_DIR, nextOffset: 1 })) return;
+  }
+  if (offset < 2) {
+    const { ino } = node.link?.parent ?? node;
+    if (!sink.add({ name: DOT_DOT, ino, type: DT_DIR, nextOffset: 2 })) return;
+  }
+  tree.listing(node).visit(offset, (name, cookie) => {
+    const child = tree.lookup(node, name);
+    if (child === undefined) return true;
+    const entry = { name, ino: child.ino, type: direntType(child.mode), nextOffset: cookie };
+    if (!sink.plus) return sink.add(entry);
+    return sink.add(entry, () => {
+      child.nlookup += 1;
+      return child;
+    });
+  });
+}

@@ -1,0 +1,183 @@
+import type {
+  Allocate,
+  Attr,
+  Caller,
+  CopyRange,
+  DirSink,
+  Entry,
+  FileSystem,
+  MakeNode,
+  NodeId,
+  Opened,
+  ReadRange,
+  Rename,
+  SetAttr,
+  SetXattr,
+  StatFs,
+  Write,
+} from '../fuse/filesystem.js';
+import { S_IFLNK } from '../sys/constants.js';
+import { FsError } from '../sys/errno.js';
+import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
+import { typeOf, type Node } from './node.js';
+import { setAttributes } from './ops-attr.js';
+import {
+  linkNode,
+  makeDir,
+  makeNode,
+  makeSymlink,
+  makeTmpfile,
+  removeDir,
+  unlinkName,
+} from './ops-dir.js';
+import { allocate, copyFileBytes, writeFile } from './ops-file.js';
+import { readDirectory } from './ops-readdir.js';
+import { renameName } from './ops-rename.js';
+import { removeXattr, setXattr } from './ops-xattr.js';
+import type { Overlay } from './overlay.js';
+import type { Tree } from './tree.js';
+
+const NO_HANDLE = { fh: 0, openFlags: 0 };
+const NO_NAMES: readonly ByteName[] = [];
+
+/**
+ * An overlay as the kernel sees it. Without handles: `open`, `opendir`, `flush` and `fsync` are
+ * left out, so the kernel asks once and never again, and everything is found by nodeid alone.
+ * `lseek` is left out because the kernel asks it without writing back first: an answer from our
+ * side would show holes where data waits to be written.
+ */
+export class OverlayFileSystem implements FileSystem {
+  readonly #overlay: Overlay;
+  readonly #tree: Tree;
+
+  constructor(overlay: Overlay) {
+    this.#overlay = overlay;
+    this.#tree = overlay.tree;
+  }
+
+  lookup(parent: NodeId, name: ByteName): Entry | undefined {
+    const dir = this.#tree.directory(parent);
+    // The kernel asks for these only to resolve file handles.
+    if (name === '..') return referenced(dir.link?.parent ?? dir);
+    if (name === '.') return referenced(dir);
+    const node = this.#tree.lookup(dir, name);
+    return node === undefined ? undefined : referenced(node);
+  }
+
+  forget(nodeid: NodeId, nlookup: number): void {
+    this.#tree.forget(nodeid, nlookup);
+  }
+
+  getattr(nodeid: NodeId): Attr {
+    return this.#tree.node(nodeid);
+  }
+
+  setattr(nodeid: NodeId, change: SetAttr): Attr {
+    return setAttributes(this.#tree, this.#tree.node(nodeid), change);
+  }
+
+  readlink(nodeid: NodeId): Buffer {
+    const node = this.#tree.node(nodeid);
+    if (typeOf(node.mode) !== S_IFLNK) throw new FsError('EINVAL', 'readlink');
+    return nameBytes(node.target);
+  }
+
+  mknod({ parent, name, mode, rdev }: MakeNode, caller: Caller): Entry {
+    const dir = this.#tree.directory(parent);
+    return referenced(makeNode(this.#tree, { parent: dir, name, mode, rdev }, caller));
+  }
+
+  mkdir({ parent, name, mode }: MakeNode, caller: Caller): Entry {
+    const dir = this.#tree.directory(parent);
+    return referenced(makeDir(this.#tree, { parent: dir, name, mode }, caller));
+  }
+
+  symlink(parent: NodeId, name: ByteName, target: Buffer, caller: Caller): Entry {
+    const make = { parent: this.#tree.directory(parent), name, target: byteName(target) };
+    return referenced(makeSymlink(this.#tree, make, caller));
+  }
+
+  link(nodeid: NodeId, parent: NodeId, name: ByteName): Entry {
+    const dir = this.#tree.directory(parent);
+    return referenced(linkNode(this.#tree, this.#tree.node(nodeid), dir, name));
+  }
+
+  unlink(parent: NodeId, name: ByteName): void {
+    unlinkName(this.#tree, this.#tree.directory(parent), name);
+  }
+
+  rmdir(parent: NodeId, name: ByteName): void {
+    removeDir(this.#tree, this.#tree.directory(parent), name);
+  }
+
+  rename({ parent, name, newParent, newName, flags }: Rename): void {
+    const tree = this.#tree;
+    const [from, to] = [tree.directory(parent), tree.directory(newParent)];
+    renameName(tree, { parent: from, name, newParent: to, newName, flags });
+  }
+
+  create(make: MakeNode, _flags: number, caller: Caller): Entry & Opened {
+    const { nodeid, attr } = this.mknod(make, caller);
+    return { nodeid, attr, ...NO_HANDLE };
+  }
+
+  tmpfile({ parent, mode, rdev }: MakeNode, _flags: number, caller: Caller): Entry & Opened {
+    const dir = this.#tree.directory(parent);
+    const node = referenced(makeTmpfile(this.#tree, { parent: dir, mode, rdev }, caller));
+    return { nodeid: node.nodeid, attr: node.attr, ...NO_HANDLE };
+  }
+
+  read({ nodeid, offset }: ReadRange, into: Buffer): number {
+    return this.#tree.contents.read(this.#tree.node(nodeid), into, offset);
+  }
+
+  write({ nodeid, offset, data, killSuidgid }: Write): number {
+    return writeFile(this.#tree, this.#tree.node(nodeid), { offset, data, killSuidgid });
+  }
+
+  readdir(nodeid: NodeId, _fh: number, offset: number, sink: DirSink): void {
+    readDirectory(this.#tree, this.#tree.directory(nodeid), offset, sink);
+  }
+
+  statfs(): StatFs {
+    return this.#overlay.statfs();
+  }
+
+  setxattr({ nodeid, name, value, flags, killSgid }: SetXattr): void {
+    setXattr(this.#tree, this.#tree.node(nodeid), { name, value, flags, killSgid });
+  }
+
+  getxattr(nodeid: NodeId, name: ByteName): Buffer | undefined {
+    return this.#tree.node(nodeid).xattrs?.get(name);
+  }
+
+  listxattr(nodeid: NodeId): readonly ByteName[] {
+    const { xattrs } = this.#tree.node(nodeid);
+    return xattrs === undefined ? NO_NAMES : [...xattrs.keys()];
+  }
+
+  removexattr(nodeid: NodeId, name: ByteName): void {
+    removeXattr(this.#tree, this.#tree.node(nodeid), name);
+  }
+
+  fallocate({ nodeid, offset, length, mode }: Allocate): void {
+    allocate(this.#tree, this.#tree.node(nodeid), { offset, length, mode });
+  }
+
+  copyFileRange(range: CopyRange): number {
+    const tree = this.#tree;
+    return copyFileBytes(tree, {
+      from: tree.node(range.nodeidIn),
+      fromOffset: range.offsetIn,
+      to: tree.node(range.nodeidOut),
+      toOffset: range.offsetOut,
+      length: range.length,
+    });
+  }
+}
+
+/** Counts a lookup. */
+function referenced(node: Node): Node {
+  node.nlookup += 1;
+  return node;
+}

@@ -1,0 +1,34 @@
+import { S_IFDIR, S_IFREG } from '../sys/constants.js';
+import { byteNameOf } from '../util/byte-name.js';
+import { stampNew } from './clock.js';
+import { Directory } from './node.js';
+import { walkPath } from './path-walk.js';
+import { isDirNode, type Tree } from './tree.js';
+
+/** A mount point that the tree must offer. */
+export interface Synthetic {
+  /** Absolute, in the image; symlinks are followed inside it. */
+  readonly path: string;
+  readonly kind: 'dir' | 'file';
+}
+
+/**
+ * Makes a mount point, with missing parents, unless the path exists. It owes nothing to the
+ * layer: no time of a directory changes, and it is left out as long as nobody changes it.
+ */
+export function addSynthetic(tree: Tree, { path, kind }: Synthetic): void {
+  const walked = walkPath(tree, byteNameOf(path), true);
+  if (walked.kind === 'found') return;
+  const names = walked.names.filter((name) => name !== '' && name !== '.');
+  let { parent } = walked;
+  for (const [i, name] of names.entries()) {
+    const isDir = kind === 'dir' || i < names.length - 1;
+    const node = isDir
+      ? tree.newNode(S_IFDIR | 0o755, new Directory([], 0))
+      : tree.newNode(S_IFREG | 0o644);
+    node.synthetic = true;
+    stampNew(node, tree.now());
+    tree.attach(parent, name, node);
+    if (isDirNode(node)) parent = node;
+  }
+}

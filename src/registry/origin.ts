@@ -1,0 +1,40 @@
+import { RegistryError } from './registry-error.js';
+
+/** Where docker.io's API is. */
+const DOCKER_IO_HOST = 'registry-1.docker.io';
+
+/** Decides between https and plain http, which is for the listed hosts and for nobody else. */
+export class Origins {
+  #insecure: ReadonlySet<string>;
+
+  /** `insecureRegistries`: `host[:port]`, reached by plain http. */
+  constructor(insecureRegistries: readonly string[]) {
+    this.#insecure = new Set(insecureRegistries.map((host) => host.toLowerCase()));
+  }
+
+  /** The root of a registry's API. Never falls back from one scheme to the other. */
+  baseUrl(domain: string): URL {
+    const scheme = this.#insecure.has(domain.toLowerCase()) ? 'http' : 'https';
+    return new URL(`${scheme}://${domain === 'docker.io' ? DOCKER_IO_HOST : domain}/v2/`);
+  }
+
+  /**
+   * The URL that a registry sends us to (redirect, upload location, token server), relative to
+   * `base`; RegistryError if it would leave https for a host that is not listed.
+   */
+  follow(location: string, base: URL, what: string): URL {
+    const url = URL.canParse(location, base.href) ? new URL(location, base) : undefined;
+    if (url === undefined) {
+      throw new RegistryError('TSB_REGISTRY', `Cannot ${what}: sent to a place that is no URL`);
+    }
+    if (url.protocol === 'https:') return url;
+    const isListed = url.protocol === 'http:' && this.#insecure.has(url.host);
+    if (isListed) return url;
+    const place = `${url.protocol}//${url.host}`;
+    throw new RegistryError('TSB_REGISTRY', `Cannot ${what}: sent to ${place}, want https`, {
+      ...(url.protocol === 'http:' && {
+        hint: `if you trust the network: add ${url.host} to TSBUILD_INSECURE_REGISTRIES`,
+      }),
+    });
+  }
+}

@@ -106,7 +106,15 @@ export class Session {
    */
   handle(slot: Slot, length: number): Outcome | Promise<Outcome> {
     if (length < IN_HEADER.bytes) throw new FsError(EIO, `fuse request of ${length} bytes`);
-    this.#decodeHeader(slot, length);
+    try {
+      this.#decodeHeader(slot, length);
+      return this.#dispatch(slot);
+    } catch (error) {
+      return this.#failWith(slot, error);
+    }
+  }
+
+  #dispatch(slot: Slot): Outcome | Promise<Outcome> {
     switch (slot.opcode) {
       case OPCODE.FUSE_FORGET:
       case OPCODE.FUSE_BATCH_FORGET:
@@ -135,26 +143,24 @@ export class Session {
     const { cursor, request } = slot;
     slot.reply.begin(request, IN_HEADER.unique);
     slot.connection = this.#connection;
-    cursor.reset(IN_HEADER.opcode, length);
+    cursor.reset(IN_HEADER.len, length);
+    const declared = cursor.u32();
     slot.opcode = cursor.u32();
     cursor.skip(8);
     slot.nodeid = cursor.u64();
     slot.caller = { uid: cursor.u32(), gid: cursor.u32(), pid: cursor.u32() };
     const extensionBytes = cursor.u16() * 8;
+    if (declared !== length) throw new FsError(EIO, `fuse request of ${declared} bytes`);
     cursor.reset(IN_HEADER.bytes, length - extensionBytes);
   }
 
   #operate(slot: Slot): Outcome | Promise<Outcome> {
     const operation = this.#operations[slot.opcode];
     if (operation === undefined) return fail(slot, ENOSYS);
-    try {
-      const result = operation.call(this.#fileSystem as Required<FileSystem>, slot);
-      if (result instanceof Promise) return this.#settle(slot, operation, result);
-      operation.encode(slot, result);
-      return succeed(slot);
-    } catch (error) {
-      return this.#failWith(slot, error);
-    }
+    const result = operation.call(this.#fileSystem as Required<FileSystem>, slot);
+    if (result instanceof Promise) return this.#settle(slot, operation, result);
+    operation.encode(slot, result);
+    return succeed(slot);
   }
 
   async #settle(slot: Slot, operation: Operation, result: Promise<unknown>): Promise<Outcome> {

@@ -27,6 +27,9 @@ const { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGTSTP, SIGTTIN, SIGTTOU } =
 const IGNORED = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGTSTP, SIGTTIN, SIGTTOU];
 
 const control = new Socket({ fd: CONTROL_FD });
+// Before anything is awaited: tsbuild may be gone already.
+control.on('close', () => process.exit(1));
+control.on('error', () => process.exit(1));
 const runner = spawn(process.execPath, [RUNNER_PROCESS], {
   stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe'],
 });
@@ -45,8 +48,6 @@ function main(): void {
   process.on('SIGCHLD', () => reap(runner));
   readLines(control, (line) => obey(line, JSON.parse(line) as Request));
   readLines(reports, (line) => pass(JSON.parse(line) as Report));
-  control.on('close', () => process.exit(1));
-  control.on('error', () => process.exit(1));
   requests.on('error', () => undefined);
   const reportsEnded = new Promise((resolve) => reports.once('close', resolve));
   runner.once('exit', (code, signal) => {

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import * as v from 'valibot';
+import { descriptorSchema, type Descriptor } from '../oci/descriptor.js';
+import { platformSchema, type Platform } from '../oci/platform.js';
+import { formatReference, withDefaultTag, type Reference } from '../oci/reference.js';
+import { UserError } from '../util/errors.js';
+import {
+  findFileText,
+  listNames,
+  syncDirectory,
+  tryParseJson,
+  writeFileAtomic,
+} from './atomic-file.js';
+
+/** What the store knows of an image; the manifest is a blob. */
+export interface ImageRecord {
+  readonly manifest: Descriptor;
+  readonly platform: Platform;
+  /** When it was put into the store, RFC 3339. */
+  readonly created: string;
+}
+
+/** A record and the canonical reference it is under. */
+export interface NamedImage {
+  readonly reference: string;
+  readonly record: ImageRecord;
+}
+
+const FILE_VERSION = 1;
+const NAME_LENGTH_MAX = 200;
+
+const fileSchema = v.object({
+  version: v.literal(FILE_VERSION),
+  reference: v.string(),
+  manifest: descriptorSchema,
+  platform: platformSchema,
+  created: v.string(),
+});
+
+/** Images by reference: one file each. */
+export class ImageStore {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  /** The image under a reference (`:latest` if it has neither tag nor digest). */
+  get(reference: Reference): ImageRecord | undefined {
+    return this.#read(fileNameOf(canonicalName(reference)))?.record;
+  }
+
+  /** Puts an image under a reference, instead of what was there. Its blobs must be there. */
+  put(reference: Reference, { manifest, platform, created }: ImageRecord): void {
+    const name = canonicalName(reference);
+    const file = { version: FILE_VERSION, reference: name, manifest, platform, created };
+    writeFileAtomic(this.#dir, fileNameOf(name), JSON.stringify(file));
+  }
+
+  /** All images, sorted by reference. */
+  list(): NamedImage[] {
+    return listNames(this.#dir)
+      .flatMap((name) => this.#read(name) ?? [])
+      .sort((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+
+  /** Removes a reference; false if it was not there. Blobs and layers are the collector's. */
+  remove(reference: Reference): boolean {
+    const file = path.join(this.#dir, fileNameOf(canonicalName(reference)));
+    if (!fs.existsSync(file)) return false;
+    fs.rmSync(file, { force: true });
+    syncDirectory(this.#dir);
+    return true;
+  }
+
+  #read(name: string): NamedImage | undefined {
+    const file = path.join(this.#dir, name);
+    const text = findFileText(file);
+    if (text === undefined) return undefined;
+    const parsed = v.safeParse(fileSchema, tryParseJson(text));
+    if (!parsed.success) {
+      throw new UserError('TSB_STORE', `Cannot read image record '${file}': it is damaged`, {
+        hint: `remove it: rm '${file}'`,
+      });
+    }
+    const { reference, manifest, platform, created } = parsed.output;
+    return { reference, record: { manifest, platform, created } };
+  }
+}
+
+function canonicalName(reference: Reference): string {
+  return formatReference(withDefaultTag(reference));
+}
+
+/** References have slashes, and may be longer than a file's name. */
+function fileNameOf(reference: string): string {
+  const encoded = encodeURIComponent(reference);
+  if (encoded.length <= NAME_LENGTH_MAX) return encoded;
+  return `sha256-${createHash('sha256').update(reference).digest('hex')}`;
+}

@@ -85,6 +85,7 @@ export default tseslint.config(
     },
   },
   ...directions,
+  { files: ['src/**/*-process.ts'], rules: { 'no-restricted-properties': 'off' } },
   {
     files: ['**/*.test.ts', 'e2e/**/*.ts', 'bench/**/*.ts', 'src/testing/**/*.ts'],
     rules: {

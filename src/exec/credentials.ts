@@ -1,5 +1,6 @@
 import { CAP, capget, capabilitySet, capset, clearAmbientSet } from '../sys/credentials.js';
 import { limitBoundingSet, setgroups, setresgid, setresuid } from '../sys/credentials.js';
+import { joinNewSessionKeyring } from '../sys/keyring.js';
 import { RLIMIT_NOFILE, getrlimit, setrlimit } from '../sys/rlimit.js';
 import type { RunUser } from './run-spec.js';
 
@@ -28,9 +29,11 @@ export function limitResources(): void {
 /**
  * Gives the calling thread, and the program it becomes, these ids and no capability beyond
  * RUN_CAPABILITIES: uid 0 has them, others may gain them through set-user-ID programs (sudo), so
- * no_new_privs stays off. Inheritable and ambient sets are empty, as in Docker since 20.10.14.
+ * no_new_privs stays off. Inheritable and ambient sets are empty, as in Docker since 20.10.14. The
+ * keys of the caller's session are left behind.
  */
 export function becomeUser({ uid, gid, groups }: RunUser): void {
+  joinNewSessionKeyring();
   limitBoundingSet(RUN_CAPABILITIES);
   clearAmbientSet();
   setgroups(groups);

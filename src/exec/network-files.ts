@@ -20,9 +20,12 @@ export function formatHosts(hostname: string): string {
  * works as it is, because network `host` shares the loopback. Without any server there, those
  * that systemd-resolved asks; with network `none`, empty.
  */
-export function readResolvConf(network: 'host' | 'none'): string {
+export function readResolvConf(
+  network: 'host' | 'none',
+  readText: (path: string) => string | undefined = readTextIfAny,
+): string {
   if (network === 'none') return '';
-  const own = readTextIfAny('/etc/resolv.conf');
+  const own = readText('/etc/resolv.conf');
   if (own !== undefined && NAMESERVER.test(own)) return own;
-  return readTextIfAny(UPSTREAM_RESOLV_CONF) ?? own ?? '';
+  return readText(UPSTREAM_RESOLV_CONF) ?? own ?? '';
 }

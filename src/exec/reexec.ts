@@ -45,7 +45,7 @@ export function isNamespaced(env: Readonly<NodeJS.ProcessEnv>): boolean {
 /** HOME is made explicit: inside, the user database would say root's. */
 function innerEnvironment(env: Readonly<NodeJS.ProcessEnv>): Record<string, string> {
   const marker = `${process.pid},${mountNamespace()}`;
-  const variables = { HOME: homedir(), ...env, [NAMESPACED]: marker };
+  const variables: NodeJS.ProcessEnv = { HOME: homedir(), ...env, [NAMESPACED]: marker };
   return Object.fromEntries(
     Object.entries(variables).filter((entry): entry is [string, string] => entry[1] !== undefined),
   );

@@ -187,7 +187,10 @@ chdir ".." for 1..64; chroot "." or die;
 print -e $ARGV[0] ? "escaped" : "inside";`;
 
 test('a RUN cannot leave by the chroot trick', { skip: SKIP }, async (t) => {
-  if (!existsSync('/usr/bin/perl')) return t.skip('needs perl');
+  if (!existsSync('/usr/bin/perl')) {
+    t.skip('needs perl');
+    return;
+  }
   // The host's perl with its libraries: busybox's chroot changes directory and cannot do it.
   const dirs = ['usr', ...['lib', 'lib64'].filter((name) => existsSync(`/${name}`))];
   for (const name of dirs) {
@@ -249,7 +252,10 @@ for (const [failing, spec, message] of [
   ],
 ] as const) {
   test(`runCommand() names a bad ${failing}`, { skip: SKIP }, async (t) => {
-    if (failing === 'user' && REAL_ROOT) return t.skip('every id is mapped');
+    if (failing === 'user' && REAL_ROOT) {
+      t.skip('every id is mapped');
+      return;
+    }
     await assert.rejects(run('true', spec), (error) => {
       assert.ok(hasCode(error, 'TSB_SANDBOX'));
       assert.match((error as Error).message, message);
@@ -257,6 +263,16 @@ for (const [failing, spec, message] of [
     });
   });
 }
+
+test('runCommand() names a missing setpriv', { skip: SKIP }, async () => {
+  const path = process.env['PATH'];
+  process.env['PATH'] = work;
+  try {
+    await assert.rejects(run('true'), (error) => hasCode(error, 'TSB_MISSING_TOOL'));
+  } finally {
+    process.env['PATH'] = path;
+  }
+});
 
 test('runCommand() delivers all output, in order', { skip: SKIP }, async () => {
   const { stdout, stderr } = await run('seq 1 200000; seq 1 100000 >&2');

@@ -138,13 +138,13 @@ function resultOf(events: readonly Event[]): RunResult & { readonly message?: st
     }
   }
   const last = events.at(-1);
+  if (!events.some(({ kind }) => kind === 'exec')) {
+    const message = 'its processes ended before it began';
+    throw sandboxError({ step: 'start the sandbox', code: '', message });
+  }
   if (last?.kind !== 'exited') {
     // The init has gone without a word: the kernel's out-of-memory killer, or somebody's kill -9.
     return { exitCode: 128 + constants.signals.SIGKILL, signal: 'SIGKILL' };
-  }
-  if (!events.some(({ kind }) => kind === 'exec')) {
-    const how = last.signal ?? `status ${last.code ?? 0}`;
-    throw sandboxError({ step: 'start', code: '', message: `the runner ended with ${how}` });
   }
   if (last.signal === null) return { exitCode: last.code ?? 0, signal: undefined };
   const number = constants.signals[last.signal as NodeJS.Signals];

@@ -87,6 +87,7 @@ const PROTOTYPES = {
   sysMoveMount: 'int64_t syscall(int64_t, int, const char *, int, const char *, uint32_t)',
   sysCloseRange: 'int64_t syscall(int64_t, uint32_t, uint32_t, uint32_t)',
   sysCapability: 'int64_t syscall(int64_t, void *, void *)',
+  sysKeyctl: 'int64_t syscall(int64_t, int, void *)',
   sysSetIds: 'int64_t syscall(int64_t, uint32_t, uint32_t, uint32_t)',
   sysSetgroups: 'int64_t syscall(int64_t, int64_t, void *)',
 } as const;
@@ -113,6 +114,7 @@ const SYSCALLS = {
     setresuid: 117,
     setresgid: 119,
     setgroups: 116,
+    keyctl: 250,
   },
   arm64: {
     pivot_root: 41,
@@ -123,6 +125,7 @@ const SYSCALLS = {
     setresuid: 147,
     setresgid: 149,
     setgroups: 159,
+    keyctl: 219,
   },
 } as const;
 

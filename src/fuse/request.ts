@@ -59,6 +59,7 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
   const mode = cursor.u32();
   cursor.skip(4);
   const [uid, gid] = [cursor.u32(), cursor.u32()];
+  cursor.skip(4);
   const time = (index: 0 | 1 | 2): Time => ({ sec: seconds[index], nsec: nanoseconds[index] });
   return {
     ...((valid & FATTR_MODE) !== 0 && { mode }),
@@ -156,7 +157,9 @@ export function decodeSetxattr(cursor: Cursor, nodeid: NodeId, extended: boolean
 /** fallocate_in, 32 bytes. */
 export function decodeFallocate(cursor: Cursor, nodeid: NodeId): Allocate {
   const [fh, offset, length] = [cursor.u64(), cursor.u64(), cursor.u64()];
-  return { nodeid, fh, offset, length, mode: cursor.u32() };
+  const mode = cursor.u32();
+  cursor.skip(4);
+  return { nodeid, fh, offset, length, mode };
 }
 
 /** copy_file_range_in, 56 bytes. */

@@ -11,8 +11,11 @@ export function repositoryUrl(
   return new URL(`${path}/${endpoint}`, transport.origins.baseUrl(domain));
 }
 
+/** What a token allows to do with a repository. */
+export type Action = 'pull' | 'push';
+
 /** What a token must allow. */
-export function scopeOf({ path }: Reference, ...actions: ('pull' | 'push')[]): string {
+export function scopeOf({ path }: Reference, ...actions: readonly Action[]): string {
   return `repository:${path}:${actions.join(',')}`;
 }
 

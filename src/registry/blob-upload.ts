@@ -1,6 +1,8 @@
 import type { Descriptor } from '../oci/descriptor.js';
 import type { Reference } from '../oci/reference.js';
 import { formatRepository } from '../oci/reference.js';
+import { verified } from '../oci/verify.js';
+import type { Action } from './api.js';
 import { quote, repositoryUrl, scopeOf } from './api.js';
 import type { HttpResponse, RequestBody } from './http.js';
 import { discardBody, header } from './http.js';
@@ -20,18 +22,18 @@ export interface UploadOptions {
 
 type Common = Pick<RegistryRequest, 'domain' | 'scopes' | 'what' | 'signal'>;
 
-/** Whether the repository has the blob. One attempt. */
+/** Whether the repository has the blob, asked by one who may do `actions`. One attempt. */
 export async function findBlob(
   transport: Transport,
   reference: Reference,
   descriptor: Descriptor,
-  signal: AbortSignal | undefined,
+  { actions, signal }: { actions: readonly Action[]; signal: AbortSignal | undefined },
 ): Promise<boolean> {
   const response = await transport.send({
     method: 'HEAD',
     url: repositoryUrl(transport, reference, `blobs/${descriptor.digest}`),
     domain: reference.domain,
-    scopes: [scopeOf(reference, 'pull')],
+    scopes: [scopeOf(reference, ...actions)],
     what: `look for blob ${descriptor.digest} in ${formatRepository(reference)}`,
     signal,
     expect: [200, 404],
@@ -71,11 +73,14 @@ export async function uploadBlob(
   await discardBody(started);
   if (started.status === 201) return 'mounted';
   let location = locationOf(transport, started, common);
-  let body: RequestBody | Buffer = { size: descriptor.size, open };
+  // The sender's own mistake, like a file that changed, must not look like the network's.
+  const checked = (): AsyncIterable<Uint8Array> =>
+    verified(open(), descriptor, `blob ${descriptor.digest}`);
+  let body: RequestBody | Buffer = { size: descriptor.size, open: checked };
   if (chunkBytes !== undefined) {
     const least = Number(header(started, 'oci-chunk-min-length') ?? 0) || 0;
     const sizeBytes = Math.max(chunkBytes, least);
-    location = await sendChunks(transport, location, open, { ...common, sizeBytes });
+    location = await sendChunks(transport, location, checked, { ...common, sizeBytes });
     body = empty;
   }
   location.searchParams.set('digest', descriptor.digest);

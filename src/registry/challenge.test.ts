@@ -41,7 +41,7 @@ const CASES: [header: string | string[] | undefined, want: [string, Record<strin
 ];
 
 for (const [header, want] of CASES) {
-  test(`parseChallenges() reads ${JSON.stringify(header)?.slice(0, 50)}`, () => {
+  test(`parseChallenges() reads ${JSON.stringify(header ?? null).slice(0, 50)}`, () => {
     const found = parseChallenges(header);
     assert.deepEqual(
       found.map(({ scheme, params }) => [scheme, Object.fromEntries(params)]),

@@ -11,6 +11,7 @@ import { formatPlatform, normalisePlatform, platformMatches } from '../oci/platf
 import type { Reference } from '../oci/reference.js';
 import { formatRepository, withDigest } from '../oci/reference.js';
 import { UserError } from '../util/errors.js';
+import type { Action } from './api.js';
 import { quote } from './api.js';
 import { downloadBlob } from './blob-download.js';
 import type { PushOutcome } from './blob-upload.js';
@@ -142,7 +143,7 @@ export class RegistryClient implements AsyncDisposable {
 
   /** Whether the repository has the blob. */
   hasBlob(reference: Reference, descriptor: Descriptor, signal?: AbortSignal): Promise<boolean> {
-    return this.#retrying(() => findBlob(this.#transport, reference, descriptor, signal), signal);
+    return this.#hasBlob(reference, descriptor, { actions: ['pull'], signal });
   }
 
   /**
@@ -189,7 +190,9 @@ export class RegistryClient implements AsyncDisposable {
     open: () => AsyncIterable<Uint8Array>,
     { mountFrom, chunkBytes, signal }: PushBlobOptions,
   ): Promise<PushOutcome> {
-    if (await this.hasBlob(reference, descriptor, signal)) return 'existed';
+    // A repository that does not exist yet may be looked at only by those who may make it.
+    const actions = ['pull', 'push'] as const;
+    if (await this.#hasBlob(reference, descriptor, { actions, signal })) return 'existed';
     const upload = (from?: Reference): Promise<PushOutcome> => {
       const options = { mountFrom: from, chunkBytes, signal };
       return this.#retrying(
@@ -204,6 +207,15 @@ export class RegistryClient implements AsyncDisposable {
       if (mountFrom === undefined || !isRefused(error)) throw error;
       return await upload();
     }
+  }
+
+  #hasBlob(
+    reference: Reference,
+    descriptor: Descriptor,
+    options: { actions: readonly Action[]; signal: AbortSignal | undefined },
+  ): Promise<boolean> {
+    const find = (): Promise<boolean> => findBlob(this.#transport, reference, descriptor, options);
+    return this.#retrying(find, options.signal);
   }
 
   async #fetchConfig(

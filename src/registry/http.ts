@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { Agent, EnvHttpProxyAgent, request } from 'undici';
 import type { Dispatcher } from 'undici';
+import { UserError } from '../util/errors.js';
 import type { RegistryLimits } from './limits.js';
 import { findNetworkError } from './network-error.js';
 import type { RegistryError } from './registry-error.js';
@@ -38,14 +39,11 @@ export interface HttpResponse {
  */
 export class Http implements AsyncDisposable {
   #limits: RegistryLimits;
-  #proxied: Dispatcher;
-  #direct: Dispatcher;
+  #proxied: Dispatcher | undefined;
+  #direct: Dispatcher | undefined;
 
   constructor(limits: RegistryLimits) {
     this.#limits = limits;
-    const options = { connect: { timeout: limits.connectTimeoutMs } };
-    this.#proxied = new EnvHttpProxyAgent(options);
-    this.#direct = new Agent(options);
   }
 
   /** One attempt, no redirect followed. RegistryError TSB_NETWORK, or what `body` threw. */
@@ -63,7 +61,7 @@ export class Http implements AsyncDisposable {
     const sizeBytes = source?.size ?? (body as Buffer | undefined)?.length;
     try {
       const response = await request(url, {
-        dispatcher: isLoopback(url) ? this.#direct : this.#proxied,
+        dispatcher: this.#dispatcher(url),
         method,
         headers: {
           ...headers,
@@ -88,7 +86,20 @@ export class Http implements AsyncDisposable {
 
   /** Cuts what is still under way. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#proxied.destroy(), this.#direct.destroy()]);
+    await Promise.all([this.#proxied?.destroy(), this.#direct?.destroy()]);
+  }
+
+  #dispatcher(url: URL): Dispatcher {
+    const options = { connect: { timeout: this.#limits.connectTimeoutMs } };
+    if (isLoopback(url)) return (this.#direct ??= new Agent(options));
+    try {
+      return (this.#proxied ??= new EnvHttpProxyAgent(options));
+    } catch {
+      // No cause: it would hold the proxy's password.
+      throw new UserError('TSB_NETWORK', 'Cannot use the proxy: its address is not a URL', {
+        hint: 'check HTTP_PROXY, HTTPS_PROXY and NO_PROXY',
+      });
+    }
   }
 }
 

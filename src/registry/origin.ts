@@ -1,3 +1,4 @@
+import { UserError } from '../util/errors.js';
 import { RegistryError } from './registry-error.js';
 
 /** Where docker.io's API is. */
@@ -9,7 +10,10 @@ export class Origins {
 
   /** `insecureRegistries`: `host[:port]`, reached by plain http. */
   constructor(insecureRegistries: readonly string[]) {
-    this.#insecure = new Set(insecureRegistries.map((host) => host.toLowerCase()));
+    // As written, and as a URL has it: without the port that is http's own.
+    this.#insecure = new Set(
+      insecureRegistries.flatMap((host) => [host.toLowerCase(), new URL(`http://${host}`).host]),
+    );
   }
 
   /** The root of a registry's API. Never falls back from one scheme to the other. */
@@ -37,4 +41,23 @@ export class Origins {
       }),
     });
   }
+}
+
+/** Parses `host[:port],…`, the list of registries that speak plain http; UserError TSB_USAGE. */
+export function parseHosts(text: string | undefined): string[] {
+  const hosts = (text ?? '')
+    .split(',')
+    .map((host) => host.trim())
+    .filter(Boolean);
+  for (const host of hosts) {
+    if (URL.canParse(`http://${host}`) && !/[/?#@\\]/.test(host)) continue;
+    throw new UserError(
+      'TSB_USAGE',
+      `Cannot use registry ${JSON.stringify(host)}: want host[:port]`,
+      {
+        hint: 'for example TSBUILD_INSECURE_REGISTRIES=localhost:5000,10.0.0.7',
+      },
+    );
+  }
+  return hosts;
 }

@@ -8,6 +8,7 @@ import { formatRepository, parseReference } from '../oci/reference.js';
 import { sampleImage } from '../testing/registry-image.js';
 import type { TestRegistryOptions } from '../testing/registry.js';
 import { TestRegistry } from '../testing/registry.js';
+import { UserError } from '../util/errors.js';
 import { inPieces } from './blob-upload.js';
 import { RegistryClient } from './client.js';
 import type { TransferProgress } from './pull.js';
@@ -71,7 +72,7 @@ for (const auth of ['none', 'bearer'] as const) {
     assert.equal(digest, IMAGE.descriptor.digest);
     assert.deepEqual([...registry.blobs.keys()].sort(), [...IMAGE.blobs.keys()].sort());
     const layer = progress.filter(
-      ({ descriptor }) => descriptor.digest === LAYER_DESCRIPTOR?.digest,
+      ({ descriptor }) => descriptor.digest === LAYER_DESCRIPTOR.digest,
     );
     assert.deepEqual(layer.at(-1), {
       descriptor: LAYER_DESCRIPTOR,
@@ -186,6 +187,23 @@ test('pushBlob() throws what the source threw, and does not try again', async ()
   assert.equal(count(registry, /^POST/), 1);
   assert.equal(await client.pushBlob(reference, LAYER_DESCRIPTOR, () => chunks(LAYER)), 'uploaded');
 });
+
+for (const [name, bytes] of [
+  ['shorter', LAYER.subarray(1)],
+  ['longer', Buffer.concat([LAYER, LAYER])],
+  ['different', randomBytes(LAYER.length)],
+] as const) {
+  test(`pushBlob() refuses a source that is ${name}`, async () => {
+    await using fixture = await start();
+    const { registry, client, reference } = fixture;
+    const pushed = client.pushBlob(reference, LAYER_DESCRIPTOR, () => chunks(bytes));
+    await assert.rejects(
+      pushed,
+      (error) => error instanceof UserError && error.code === 'TSB_DIGEST_MISMATCH',
+    );
+    assert.equal(registry.blobs.size, 0);
+  });
+}
 
 test('pushManifest() sees when the registry has stored something else', async () => {
   await using fixture = await start();

@@ -1,4 +1,5 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 
 import { O_PATH } from '../sys/constants.js';
 import { fchmodat, mknodat } from '../sys/directory.js';
@@ -23,11 +24,16 @@ const DEVICE_LINKS = [
 const TTY_GID = 5;
 const DEVICE_MODE = 0o666;
 
-/**
- * Mounts /dev: nodev, because a RUN has CAP_MKNOD; only what is bound here is a device.
- * `terminal`: the caller's, which becomes /dev/console so that ttyname(3) has a name for it.
- */
-export function mountDev(root: Root, files: Fd, terminal: string | undefined): void {
+/** What /dev holds besides the devices. */
+export interface DevContents {
+  /** The caller's terminal, which becomes /dev/console so that ttyname(3) has a name for it. */
+  readonly terminal: string | undefined;
+  /** Executable files of /dev/pipes. */
+  readonly scripts: Readonly<Record<string, string>>;
+}
+
+/** Mounts /dev: nodev, because a RUN has CAP_MKNOD; only what is bound here is a device. */
+export function mountDev(root: Root, files: Fd, { terminal, scripts }: DevContents): void {
   const flags = MS_NOSUID | MS_NODEV;
   const data = 'mode=755,size=64m';
   root.with('/dev', (target) => mount({ source: 'tmpfs', target, type: 'tmpfs', flags, data }));
@@ -44,6 +50,18 @@ export function mountDev(root: Root, files: Fd, terminal: string | undefined): v
   const shm = { source: 'shm', target: `${dir}/shm`, type: 'tmpfs', flags: HARDENED };
   mount({ ...shm, data: 'mode=1777,size=64m' });
   mount({ source: 'mqueue', target: `${dir}/mqueue`, type: 'mqueue', flags: HARDENED });
+  addScripts(`${dir}/pipes`, scripts);
+}
+
+/** Where Docker has the scripts of a RUN's heredocs. */
+function addScripts(dir: string, scripts: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(scripts);
+  if (entries.length > 0) mkdirSync(dir);
+  for (const [name, text] of entries) {
+    const path = `${dir}/${basename(name)}`;
+    writeFileSync(path, text);
+    chmodSync(path, 0o755);
+  }
 }
 
 /**

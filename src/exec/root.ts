@@ -39,7 +39,8 @@ export function enterRoot(spec: CompleteSpec, step: Step): void {
   step('mount network files', () => mountNetworkFiles(at, files, spec));
   step('mount "/proc"', () => mountProc(at));
   step('mount "/sys"', () => mountSys(at));
-  step('mount "/dev"', () => mountDev(at, files, spec.tty === true ? findTerminal() : undefined));
+  const terminal = spec.tty === true ? findTerminal() : undefined;
+  step('mount "/dev"', () => mountDev(at, files, { terminal, scripts: spec.scripts ?? {} }));
   step('mask kernel files', () => MASKED.forEach((path) => mask(at, path)));
   step('change the root', () => pivot(root));
 }

@@ -39,6 +39,8 @@ export interface RunSpec {
   readonly hosts?: string;
   /** Text of /etc/resolv.conf; by default the host's, empty with network `none`. */
   readonly resolvConf?: string;
+  /** Programs of this RUN alone, as /dev/pipes/NAME: text by name. They begin with `#!`. */
+  readonly scripts?: Readonly<Record<string, string>>;
   /** `null` (default): /dev/null. */
   readonly stdin?: 'null' | 'inherit';
   /**

@@ -111,6 +111,13 @@ for (const [title, command, stdout] of SITUATIONS) {
   });
 }
 
+test('runCommand() offers its scripts as programs', { skip: SKIP }, async () => {
+  const scripts = { EOF: '#!/bin/sh\necho "$0" "$1"\n' };
+  const user = { uid: 1000, gid: 1000, groups: [] };
+  const outcome = await run(['/dev/pipes/EOF', 'x'], { scripts, user });
+  assert.deepEqual(outcome, { ...OK, stdout: '/dev/pipes/EOF x\n' });
+});
+
 test('runCommand() leaves nothing in the root', { skip: SKIP }, async () => {
   await run('true');
   assert.equal(readFileSync(join(rootfs, 'etc/hosts'), 'utf8'), '');

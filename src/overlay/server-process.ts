@@ -1,0 +1,122 @@
+/*
+ * The process that serves an OverlayServer's mounts, one after the other. It blocks in the
+ * kernel: no timer, promise or signal handler of it ever runs. Started as
+ * `node server-process.js <pid of the parent> [<log file>]` with a socket as descriptor 3.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { inspect } from 'node:util';
+
+import { mountFuse } from '../fuse/mount.js';
+import { serve } from '../fuse/serve.js';
+import type { LayerDirOf } from '../layer/layer-reader.js';
+import { SIGKILL } from '../sys/constants.js';
+import { Fd } from '../sys/fd.js';
+import { read, write } from '../sys/file.js';
+import { getppid, resetSignals, setParentDeathSignal } from '../sys/process.js';
+import { OverlayFileSystem } from './overlay-filesystem.js';
+import { Overlay } from './overlay.js';
+import { encodeError, type MountRequest, type Report, type Request } from './server-messages.js';
+
+const SOCKET = 3;
+const READ_BYTES = 65536;
+
+/** Lines of a blocking socket, and back. */
+class Line {
+  readonly #socket = Fd.adopt(SOCKET);
+  readonly #chunk = Buffer.alloc(READ_BYTES);
+  readonly #decoder = new TextDecoder();
+  #rest = '';
+
+  /** The next request; undefined: the parent has closed its end. */
+  receive(): Request | undefined {
+    for (;;) {
+      const end = this.#rest.indexOf('\n');
+      if (end >= 0) {
+        const line = this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end + 1);
+        // The other end is the same program: see OverlayServer.
+        return JSON.parse(line) as Request;
+      }
+      const count = read(this.#socket, this.#chunk);
+      if (count === 0) return undefined;
+      this.#rest += this.#decoder.decode(this.#chunk.subarray(0, count), { stream: true });
+    }
+  }
+
+  send(report: Report): void {
+    write(this.#socket, Buffer.from(`${JSON.stringify(report)}\n`));
+  }
+}
+
+/** What is logged goes out at once: nothing is buffered. */
+function openLog(file: string | undefined): (details: unknown, message: string) => void {
+  const fd = file === undefined ? 2 : fs.openSync(file, 'a', 0o600);
+  return (details, message) => {
+    fs.writeSync(fd, `${JSON.stringify({ message, details: inspect(details) })}\n`);
+  };
+}
+
+type Log = ReturnType<typeof openLog>;
+
+function openOverlay({ lowers, layerDirs, upperdir, synthetic }: MountRequest): Overlay {
+  const layerDirOf: LayerDirOf = (id) => {
+    if (typeof layerDirs === 'string') return path.join(layerDirs, id);
+    const dir = layerDirs[id];
+    if (dir === undefined) throw new Error(`Cannot find layer ${id} among those of the mount`);
+    return dir;
+  };
+  return Overlay.open({ lowers, layerDirOf, upperdir, synthetic });
+}
+
+/** Serves one mount to its end, and does with the layer what is asked then. */
+function serveMount(line: Line, request: MountRequest, log: Log): void {
+  using overlay = openOverlay(request);
+  const { mountpoint, upperdir, readOnly = upperdir === undefined } = request;
+  {
+    using device = mountFuse({ mountpoint, fsname: 'tsbuild', subtype: 'tsbuild', readOnly });
+    line.send({ type: 'mounted' });
+    serve(device, new OverlayFileSystem(overlay), { logger: { error: log } });
+  }
+  line.send({ type: 'unmounted' });
+  for (;;) {
+    const next = line.receive();
+    if (next === undefined) return;
+    if (next.type === 'discard') break;
+    answer(line, log, () => {
+      if (next.type !== 'commit')
+        throw new Error(`Cannot ${next.type} now: want commit or discard`);
+      line.send({ type: 'committed', result: overlay.commit({ mtimeMax: next.mtimeMax }) });
+    });
+  }
+  overlay[Symbol.dispose]();
+  line.send({ type: 'discarded' });
+}
+
+function answer(line: Line, log: Log, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    log(error, 'a request failed');
+    line.send({ type: 'failed', error: encodeError(error) });
+  }
+}
+
+function main([parent, logFile]: readonly string[]): void {
+  setParentDeathSignal(SIGKILL);
+  // The parent may have died before: nobody would end this process then.
+  if (getppid() !== Number(parent)) return;
+  resetSignals();
+  const line = new Line();
+  const log = openLog(logFile);
+  for (;;) {
+    const request = line.receive();
+    if (request === undefined) return;
+    answer(line, log, () => {
+      if (request.type !== 'mount') throw new Error(`Cannot ${request.type} now: want mount`);
+      serveMount(line, request.mount, log);
+    });
+  }
+}
+
+main(process.argv.slice(2));

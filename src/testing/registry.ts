@@ -3,35 +3,8 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '../oci/digest.js';
-
-/** What a faulty registry does to a request. */
-export type FaultAct =
-  /** Answers with this status and these headers. */
-  | {
-      readonly kind: 'status';
-      readonly status: number;
-      readonly headers?: Record<string, string>;
-      readonly body?: string;
-    }
-  /** Breaks the connection: before the answer, or after so many bytes of the body. */
-  | { readonly kind: 'cut'; readonly afterBytes?: number }
-  /** Answers properly, but with another body (`content-length` is the new one's). */
-  | { readonly kind: 'body'; readonly change: (body: Buffer) => Buffer; readonly chunked?: boolean }
-  /** Waits before it answers properly. */
-  | { readonly kind: 'slow'; readonly delayMs: number }
-  /** Sends the head and half of the body, then nothing. */
-  | { readonly kind: 'stall' }
-  /** Answers properly, with these headers added. */
-  | { readonly kind: 'headers'; readonly headers: Record<string, string> }
-  /** Ignores the range that was asked for. */
-  | { readonly kind: 'no-range' };
-
-/** A fault for the next `times` requests whose `METHOD /path?query` matches. */
-export interface Fault {
-  readonly on: RegExp;
-  readonly times?: number;
-  readonly act: FaultAct;
-}
+import type { Answer, Fault, FaultAct } from './registry-fault.js';
+import { sendAnswer } from './registry-fault.js';
 
 export interface TestRegistryOptions {
   /** How clients must prove who they are; `bearer` without a login gives tokens to everybody. */
@@ -55,12 +28,6 @@ export interface SeenRequest {
 interface StoredManifest {
   readonly bytes: Buffer;
   readonly mediaType: string;
-}
-
-interface Answer {
-  status: number;
-  headers: Record<string, string>;
-  body: Buffer;
 }
 
 const NOBODY = Buffer.alloc(0);
@@ -174,7 +141,7 @@ export class TestRegistry implements AsyncDisposable {
         : this.#answer(seen, act?.kind === 'no-range');
     if (act?.kind === 'headers') Object.assign(answer.headers, act.headers);
     if (act?.kind === 'body') answer.body = act.change(answer.body);
-    send(seen, answer, response, act);
+    sendAnswer(line, answer, response, act);
   }
 
   #takeFault(line: string): FaultAct | undefined {
@@ -312,26 +279,4 @@ export class TestRegistry implements AsyncDisposable {
 function problem(status: number, code: string, headers: Record<string, string> = {}): Answer {
   const body = JSON.stringify({ errors: [{ code, message: `said ${code}`, detail: {} }] });
   return { status, headers, body: Buffer.from(body) };
-}
-
-function send(
-  { line }: SeenRequest,
-  { status, headers, body }: Answer,
-  response: ServerResponse,
-  act: FaultAct | undefined,
-): void {
-  const isChunked = act?.kind === 'body' && act.chunked === true;
-  response.writeHead(status, {
-    ...headers,
-    ...(!isChunked && { 'content-length': String(body.length) }),
-  });
-  if (line.startsWith('HEAD')) {
-    response.end();
-  } else if (act?.kind === 'cut') {
-    response.write(body.subarray(0, act.afterBytes), () => response.destroy());
-  } else if (act?.kind === 'stall') {
-    response.write(body.subarray(0, body.length >> 1));
-  } else {
-    response.end(body);
-  }
 }

@@ -12,7 +12,6 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
-  S_IFREG,
   S_IFSOCK,
 } from '../sys/constants.js';
 import { readDir, readlinkat } from '../sys/directory.js';
@@ -26,6 +25,7 @@ import { hasCode, messageOf, UserError } from '../util/errors.js';
 import type { ContentMemo } from './content-memo.js';
 import { memoKey } from './content-memo.js';
 import type { Placement, SourceFiles, SourceInfo } from './copy-source.js';
+import { kindOfMode, nodeMake, nodeMeta } from './tree-nodes.js';
 
 /** A file of the context, as it was when it was looked at. */
 export interface ContextNode {
@@ -87,7 +87,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
       ...{ mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec },
       ...{ uid: 0, gid: 0, xattrs: undefined },
     };
-    return { kind: kindOf(mode), meta, size, target };
+    return { kind: kindOfMode(mode), meta, size, target };
   }
 
   child(dir: ContextNode, name: ByteName): ContextNode | undefined {
@@ -141,7 +141,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     if (this.#ignore?.ignores(displayName(path)) === true) {
       return 'The file exists, but .dockerignore leaves it out';
     }
-    if (kindOf(stat.mode) !== 'symlink') return undefined;
+    if (kindOfMode(stat.mode) !== 'symlink') return undefined;
     const target = displayName(byteName(readlinkat(this.#dir, nameBytes(path))));
     return `It is a symbolic link to "${target}", which is not in the context`;
   }
@@ -149,9 +149,9 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
   async place(node: ContextNode, { tree, parent, name, meta }: Placement): Promise<void> {
     const { kind } = this.info(node);
     if (kind !== 'file') {
-      tree.makeNode(parent, name, meta, node.target);
+      tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta, node.target));
     } else {
-      await tree.writeFile(parent, name, meta, this.read(node));
+      await tree.writeFile(parent, name, nodeMeta(meta), this.read(node));
     }
   }
 
@@ -205,11 +205,4 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
       hint: 'Run the build again when nothing writes to the context',
     });
   }
-}
-
-function kindOf(mode: number): SourceInfo['kind'] {
-  const type = mode & S_IFMT;
-  if (type === S_IFREG) return 'file';
-  if (type === S_IFDIR) return 'dir';
-  return type === S_IFLNK ? 'symlink' : 'special';
 }

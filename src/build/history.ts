@@ -1,4 +1,4 @@
-import type { CopyBase, Instruction, KeyValue } from '../dockerfile/ast.js';
+import type { CopyBase, InstructionBase, KeyValue, RunInstruction } from '../dockerfile/ast.js';
 
 /** Marks the steps that tsbuild carried out, at the end of their history lines. */
 const MARK = '# tsbuild';
@@ -45,6 +45,20 @@ export function listHistory(keyword: string, words: readonly string[]): string {
 }
 
 /** The instruction as one line, for a vertex. */
-export function oneLine({ original }: Instruction): string {
+export function oneLine({ original }: InstructionBase): string {
   return original.replace(/\s+/g, ' ').trim();
+}
+
+const COMMAND_TEXT_MAX = 200;
+
+/** A RUN's command for a message: one line, shortened. */
+export function commandText({ command }: RunInstruction): string {
+  const text =
+    command.form === 'exec'
+      ? command.argv.join(' ')
+      : command.form === 'shell'
+        ? command.command
+        : command.text;
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= COMMAND_TEXT_MAX ? line : `${line.slice(0, COMMAND_TEXT_MAX)}…`;
 }

@@ -8,7 +8,7 @@ import type { Scope } from './scope.js';
 /** A layer's uncompressed tar. */
 export interface LayerDigest {
   readonly diffId: Digest;
-  /** Bytes of the tar. */
+  /** Bytes of the tar; of a base image's layer, of its blob. */
   readonly size: number;
 }
 
@@ -24,8 +24,11 @@ export interface StageLayer {
 /** What a step adds to the image's history. */
 export interface HistoryStep {
   readonly createdBy: string;
-  /** Milliseconds since 1970: when the step was carried out, however old that is. */
-  readonly createdMs: number;
+  /**
+   * Milliseconds since 1970: when the step was carried out, however old that is. Undefined for
+   * settings: they get the time of what is beside them, so that a rebuild gives the same image.
+   */
+  readonly createdMs: number | undefined;
   readonly layer: StageLayer | undefined;
 }
 
@@ -43,8 +46,8 @@ export interface StageState {
   readonly scope: Scope;
   /** CMD was given since FROM: ENTRYPOINT does not reset it. */
   readonly hasOwnCmd: boolean;
-  /** The time of the last step or of the base; milliseconds since 1970. */
-  readonly createdMs: number;
+  /** The time of the base image; milliseconds since 1970. */
+  readonly createdMs: number | undefined;
 }
 
 /** The layers that an overlay of this state is made of, base first. */
@@ -61,7 +64,6 @@ export function withStep(
   return {
     ...state,
     ...changes,
-    createdMs: Math.max(state.createdMs, step.createdMs),
     layers: step.layer === undefined ? state.layers : [...state.layers, step.layer],
     history: [...state.history, step],
   };

@@ -37,7 +37,7 @@ export function applyConfig(
   ): StageState =>
     withStep(
       state,
-      { createdBy, createdMs: state.createdMs, layer: undefined },
+      { createdBy, createdMs: undefined, layer: undefined },
       { image: editContainer(image, changes), ...rest },
     );
   switch (instruction.kind) {
@@ -112,7 +112,7 @@ function declareArgs(
     words.push(value === undefined ? name : `${name}=${value}`);
   }
   const createdBy = `ARG ${words.join(' ')}`;
-  return withStep(state, { createdBy, createdMs: state.createdMs, layer: undefined }, { scope });
+  return withStep(state, { createdBy, createdMs: undefined, layer: undefined }, { scope });
 }
 
 function healthcheckOf(instruction: HealthcheckInstruction): Healthcheck {

@@ -1,0 +1,231 @@
+import { Readable } from 'node:stream';
+import { execa } from 'execa';
+import type { InodeMeta } from '../layer/types.js';
+import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../sys/constants.js';
+import { decompress, detectCompression } from '../tar/decompress.js';
+import type { Compression } from '../tar/decompress.js';
+import type { TarEntry } from '../tar/entry.js';
+import { BLOCK, decodeHeader, isZeroBlock } from '../tar/header.js';
+import type { TarItem } from '../tar/reader.js';
+import { readEntries } from '../tar/reader.js';
+import type { ByteName } from '../util/byte-name.js';
+import { displayName } from '../util/byte-name.js';
+import { hasCode, UserError } from '../util/errors.js';
+import type { CopyTarget } from './copy-apply.js';
+import { makeDirectory, newDirectoryMeta } from './copy-apply.js';
+import type { SourceInfo } from './copy-source.js';
+import { isDirectory, nodeMake, nodeMeta } from './tree-nodes.js';
+
+/** A file that may be an archive. */
+export interface ArchiveProbe {
+  readonly info: SourceInfo;
+  /** The bytes from the first on, each time. */
+  readonly read: () => AsyncIterable<Buffer>;
+}
+
+/** Programs for what Node cannot decompress: the command, and the package that brings it. */
+const PROGRAMS: Partial<Record<Compression, readonly [command: string, debian: string]>> = {
+  bzip2: ['bzip2', 'bzip2'],
+  xz: ['xz', 'xz-utils'],
+};
+
+const TYPE_BITS: Readonly<Record<Exclude<TarEntry['type'], 'link'>, number>> = {
+  file: S_IFREG,
+  symlink: S_IFLNK,
+  character: S_IFCHR,
+  block: S_IFBLK,
+  dir: S_IFDIR,
+  fifo: S_IFIFO,
+};
+
+/**
+ * Whether a file is a tar archive, plain or compressed with gzip, bzip2, xz or zstd: its first
+ * block has a proper header. Names do not matter.
+ */
+export async function isArchive({ info, read }: ArchiveProbe): Promise<boolean> {
+  if (info.kind !== 'file' || info.size === 0) return false;
+  const start = await head(read(), BLOCK);
+  if (detectCompression(start) === 'none') return hasHeader(start);
+  try {
+    return hasHeader(await head(plainBytes(read()), BLOCK));
+  } catch (error) {
+    // Something that only begins like a compressed file.
+    if (error instanceof UserError && error.code === 'TSB_LAYER_INVALID') return false;
+    throw error;
+  }
+}
+
+/**
+ * Unpacks an archive into the destination: entries keep owner (unless `--chown`), mode, times,
+ * xattrs, links. Paths resolve inside the image alone; an entry that leads out with `..` is
+ * refused.
+ */
+export async function addArchive(probe: ArchiveProbe, target: CopyTarget): Promise<void> {
+  const unpacker = new Unpacker(target);
+  for await (const item of readEntries(plainBytes(probe.read()))) {
+    target.signal.throwIfAborted();
+    await unpacker.add(item);
+  }
+  unpacker.finish();
+}
+
+class Unpacker {
+  readonly #target: CopyTarget;
+  readonly #tree: ImageTree;
+  readonly #dirs: { readonly node: TreeNode; readonly meta: InodeMeta }[] = [];
+
+  constructor(target: CopyTarget) {
+    this.#target = target;
+    this.#tree = target.tree;
+    this.#directory([]);
+  }
+
+  async add({ entry, contents }: TarItem): Promise<void> {
+    const names = partsOf(entry.path);
+    const name = names.pop();
+    if (name === undefined) return;
+    const parent = this.#directory(names);
+    if (entry.type === 'link') {
+      this.#link(parent, name, entry);
+      return;
+    }
+    const meta = this.#metaOf(entry, TYPE_BITS[entry.type]);
+    const existing = this.#tree.child(parent, name);
+    const make = nodeMake(meta, entry.linkname);
+    if (entry.type === 'dir') {
+      const merges = isDirectory(existing);
+      if (!merges && existing !== undefined) this.#tree.remove(parent, name);
+      const node = merges ? existing : this.#tree.makeNode(parent, name, nodeMeta(meta), make);
+      this.#dirs.push({ node, meta });
+      return;
+    }
+    if (existing !== undefined) this.#tree.remove(parent, name);
+    if (entry.type === 'file') {
+      await this.#tree.writeFile(parent, name, nodeMeta(meta), contents);
+    } else {
+      this.#tree.makeNode(parent, name, nodeMeta(meta), make);
+    }
+  }
+
+  /** Sets what the contents of directories have changed since. */
+  finish(): void {
+    for (const { node, meta } of this.#dirs) this.#tree.setMeta(node, nodeMeta(meta));
+  }
+
+  #directory(names: readonly ByteName[]): TreeNode {
+    const { destination, changes, nowMs } = this.#target;
+    const base = destination.path === '/' ? '' : destination.path;
+    const path = [base, ...names.map(displayName)].join('/') || '/';
+    return makeDirectory(this.#tree, path, newDirectoryMeta(changes.owner, nowMs));
+  }
+
+  #link(parent: TreeNode, name: ByteName, entry: TarEntry): void {
+    const names = partsOf(entry.linkname);
+    const last = names.pop();
+    const from = last === undefined ? undefined : this.#tree.child(this.#directory(names), last);
+    if (from === undefined || isDirectory(from)) {
+      throw new UserError(
+        'TSB_COPY',
+        `Cannot unpack "${displayName(entry.path)}": it is a hard link to "${displayName(entry.linkname)}", want a file of the archive`,
+      );
+    }
+    const existing = this.#tree.child(parent, name);
+    if (existing === from) return;
+    if (existing !== undefined) this.#tree.remove(parent, name);
+    this.#tree.link(from, parent, name);
+  }
+
+  #metaOf(entry: TarEntry, type: number): InodeMeta {
+    const { mode, uid, gid, mtimeSec, mtimeNsec, devmajor, devminor, xattrs } = entry;
+    return {
+      ...{ mode: type | mode, uid, gid, mtimeSec, mtimeNsec, xattrs },
+      ...{ rdevMajor: devmajor, rdevMinor: devminor },
+      ...this.#target.changes.owner,
+    };
+  }
+}
+
+/** The components of an archive's path; a leading slash means nothing. */
+function partsOf(path: ByteName): ByteName[] {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.') as ByteName[];
+  if (!parts.includes('..' as ByteName)) return parts;
+  throw new UserError('TSB_COPY', `Cannot unpack "${displayName(path)}": it leads out with ".."`);
+}
+
+async function* plainBytes(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  const start = first.done === true ? Buffer.alloc(0) : first.value;
+  async function* all(): AsyncGenerator<Buffer> {
+    yield start;
+    yield* { [Symbol.asyncIterator]: () => iterator };
+  }
+  const program = PROGRAMS[detectCompression(start)];
+  if (program === undefined) yield* decompress(all());
+  else yield* throughProgram(program, all());
+}
+
+async function* throughProgram(
+  [command, debian]: readonly [string, string],
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer> {
+  const source = Readable.from(chunks);
+  const child = execa(command, ['-dc'], {
+    input: source,
+    buffer: { stdout: false, stderr: true },
+    encoding: 'buffer',
+  });
+  const failed = child.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  try {
+    for await (const chunk of child.iterable({ from: 'stdout', binary: true })) {
+      yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+    }
+  } catch (error) {
+    throw programError(error, command, debian);
+  } finally {
+    child.kill();
+    source.destroy();
+  }
+  const error = await failed;
+  if (error !== undefined) throw programError(error, command, debian);
+}
+
+function programError(error: unknown, command: string, debian: string): UserError {
+  const cause = error instanceof Error ? error.cause : undefined;
+  if (hasCode(error, 'ENOENT') || hasCode(cause, 'ENOENT')) {
+    return new UserError(
+      'TSB_MISSING_TOOL',
+      `Cannot unpack archive: the program "${command}" is not installed`,
+      { hint: `apt-get install ${debian}`, cause: error },
+    );
+  }
+  const message = `Cannot unpack archive: "${command}" found it damaged`;
+  return new UserError('TSB_LAYER_INVALID', message, { cause: error });
+}
+
+/** The first bytes of a stream, which is then closed. */
+async function head(chunks: AsyncIterable<Buffer>, bytes: number): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    parts.push(chunk);
+    size += chunk.length;
+    if (size >= bytes) break;
+  }
+  return Buffer.concat(parts).subarray(0, bytes);
+}
+
+function hasHeader(block: Buffer): boolean {
+  if (block.length < BLOCK || isZeroBlock(block)) return false;
+  try {
+    decodeHeader(block);
+    return true;
+  } catch (error) {
+    if (error instanceof UserError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,122 @@
+import { cacheKeyOf } from '../cache/key.js';
+import { chainIdOf } from '../oci/chain-id.js';
+import { emptyConfig } from '../oci/config.js';
+import { editContainer } from '../oci/edit-config.js';
+import type { ImageSource } from '../oci/image-source.js';
+import { parsePlatform, platformMatches, formatPlatform } from '../oci/platform.js';
+import { formatFamiliar, withDefaultTag } from '../oci/reference.js';
+import type { Reference } from '../oci/reference.js';
+import type { ImageRecord } from '../store/images.js';
+import type { StoredImage } from '../store/stored-image.js';
+import { ensureLayers } from '../store/unpack-layers.js';
+import { UserError } from '../util/errors.js';
+import { importImage } from './import-image.js';
+import type { RunningVertex } from './progress.js';
+import { pullToStore } from './pull-image.js';
+import { DEFAULT_PATH, formatEnv, parseEnv } from './scope.js';
+import type { Session } from './session.js';
+import type { StageState } from './state.js';
+
+/** The state of `FROM scratch`: no files, and docker's default PATH. */
+export function scratchState(session: Session): StageState {
+  const env = { PATH: DEFAULT_PATH };
+  const Env = formatEnv(env);
+  const image = editContainer(emptyConfig(session.platform), { Env, WorkingDir: '/' });
+  return {
+    ...{ layers: [], history: [], image, hasOwnCmd: false },
+    key: cacheKeyOf([['base', 'scratch']]),
+    scope: { env, args: {} },
+    createdMs: undefined,
+  };
+}
+
+/** The state of an image: found or pulled, its layers unpacked. */
+export async function imageState(
+  session: Session,
+  source: ImageSource,
+  { running, platform }: { running: RunningVertex | undefined; platform: string | undefined },
+): Promise<StageState> {
+  assertSamePlatform(session, platform);
+  const record = await findRecord(session, source, running);
+  const stored = await session.store.loadImage(record);
+  const ids = await unpackLayers(session, stored, running);
+  const { config, layers } = stored;
+  const env = parseEnv(config.config?.Env ?? []);
+  return {
+    layers: layers.flatMap(({ descriptor, diffId }, index) => {
+      const id = ids[index];
+      const digest = Promise.resolve({ diffId, size: descriptor.size });
+      return id === undefined ? [] : [{ id, digest, descriptor }];
+    }),
+    key: cacheKeyOf([['base', chainIdOf(layers.map(({ diffId }) => diffId))]]),
+    ...{ image: config, history: [], hasOwnCmd: false },
+    scope: { env, args: {} },
+    createdMs: Date.parse(config.created ?? '') || undefined,
+  };
+}
+
+async function unpackLayers(
+  session: Session,
+  { layers }: StoredImage,
+  running: RunningVertex | undefined,
+): Promise<Awaited<ReturnType<typeof ensureLayers>>> {
+  const isMissing = layers.some(
+    ({ diffId }) => session.store.layers.findByDiffId(diffId) === undefined,
+  );
+  if (isMissing) session.expectWork();
+  running?.outcome({ cached: !isMissing });
+  const unpacked = new Map<string, number>();
+  return await ensureLayers(session.store, layers, {
+    signal: session.signal,
+    onProgress: (diffId, bytes) => {
+      unpacked.set(diffId, bytes);
+      const sum = [...unpacked.values()].reduce((total, each) => total + each, 0);
+      running?.progress('bytes', sum);
+    },
+  });
+}
+
+async function findRecord(
+  session: Session,
+  source: ImageSource,
+  running: RunningVertex | undefined,
+): Promise<ImageRecord> {
+  const { pull } = session.options;
+  if (source.kind !== 'reference') {
+    return await importImage(session, source);
+  }
+  const reference = withDefaultTag(source.reference);
+  const local = session.store.images.get(reference);
+  if (local !== undefined && pull !== 'always') {
+    if (platformMatches(local.platform, session.platform)) return local;
+    if (pull === 'never') throw wrongPlatform(session, reference, local);
+  }
+  if (pull === 'never') {
+    const name = formatFamiliar(reference);
+    throw new UserError('TSB_IMAGE_NOT_FOUND', `Cannot find image "${name}" in the local store`, {
+      hint: `Allow pulling it, or type: tsbuild pull ${name}`,
+    });
+  }
+  session.expectWork();
+  return await pullToStore(session, reference, {
+    platform: session.platform,
+    parent: running?.id,
+  });
+}
+
+function wrongPlatform(session: Session, reference: Reference, local: ImageRecord): UserError {
+  const [found, want] = [formatPlatform(local.platform), formatPlatform(session.platform)];
+  return new UserError(
+    'TSB_IMAGE_NOT_FOUND',
+    `Cannot use image "${formatFamiliar(reference)}": found ${found}, want ${want}`,
+  );
+}
+
+function assertSamePlatform(session: Session, requested: string | undefined): void {
+  if (requested === undefined) return;
+  if (platformMatches(parsePlatform(requested), session.platform)) return;
+  const want = formatPlatform(session.platform);
+  throw new UserError('TSB_UNSUPPORTED', `Cannot use platform "${requested}": want ${want}`, {
+    hint: 'Images of other platforms cannot be run on this machine',
+  });
+}

@@ -1,0 +1,181 @@
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { parseBuildfile } from '../dockerfile/buildfile.js';
+import type { Buildfile } from '../dockerfile/ast.js';
+import { hostPlatform } from '../oci/platform.js';
+import {
+  formatFamiliar,
+  formatReference,
+  parseReference,
+  withDefaultTag,
+} from '../oci/reference.js';
+import type { Reference } from '../oci/reference.js';
+import { Cleanup } from '../util/cleanup.js';
+import { messageOf, UserError } from '../util/errors.js';
+import { commitImage } from './commit.js';
+import type { CommittedImage } from './commit.js';
+import { ContextSource } from './context.js';
+import { writeOutputs } from './export.js';
+import { LayerPacker } from './layer-packer.js';
+import type { BuildDeps, BuildOptions, BuildResult } from './options.js';
+import type { BuildPlan } from './plan.js';
+import { planBuild } from './plan.js';
+import { choosePlatform, platformArgs } from './platform-args.js';
+import { Progress } from './progress.js';
+import { BUILTIN_ARGS, PROXY_ARGS } from './scope.js';
+import { ServerPool } from './server-pool.js';
+import { Session } from './session.js';
+import { Solver } from './solve.js';
+import type { StageState } from './state.js';
+import { isFileInstruction } from './step-config.js';
+
+/** What positions call a Buildfile that came from standard input. */
+const STDIN_NAME = '-';
+
+/**
+ * Builds an image: parses and plans the Buildfile, carries out its steps or takes them from the
+ * cache, stores the image under its tags, writes the outputs. Throws UserError (RunFailedError
+ * for a command that failed). However it ends, no mount, process or work directory is left.
+ */
+export async function build(options: BuildOptions, deps: BuildDeps): Promise<BuildResult> {
+  const startMs = performance.now();
+  const stop = new AbortController();
+  const signal = AbortSignal.any([deps.signal, stop.signal]);
+  const progress = new Progress(deps.emit, signal);
+  const durationMs = (): number => Math.round(performance.now() - startMs);
+  try {
+    const result = await run(options, deps, { progress, stop, signal });
+    const { imageDigest, configDigest, tags } = result;
+    const image = { imageDigest, configDigest, tags };
+    progress.send({ kind: 'build-completed', durationMs: durationMs(), image });
+    return { ...result, durationMs: durationMs() };
+  } catch (error) {
+    const reason = interruption(deps.signal) ?? error;
+    progress.send({ kind: 'build-failed', durationMs: durationMs(), message: messageOf(reason) });
+    throw reason;
+  }
+}
+
+async function run(
+  given: BuildOptions,
+  deps: BuildDeps,
+  { progress, stop, signal }: { progress: Progress; stop: AbortController; signal: AbortSignal },
+): Promise<Omit<BuildResult, 'durationMs'>> {
+  const options: BuildOptions = { ...given, context: path.resolve(given.context) };
+  const { store, registry } = deps;
+  const host = hostPlatform();
+  const platform = choosePlatform(options.platform, host);
+  const tags = options.tags.map(parseTag);
+  const buildfile = parseBuildfile(options.buildfile.text, options.buildfile.path ?? STDIN_NAME);
+  const predefined = platformArgs({ target: platform, build: host }, options.target ?? 'default');
+  const { target, buildArgs } = options;
+  const plan = planBuild(buildfile, { target, buildArgs, predefined });
+  announce(progress, { buildfile, plan, tags });
+  warnOfUnusedArgs(progress, options, buildfile);
+  const jobs = options.jobs ?? availableParallelism();
+  await using cleanup = new Cleanup();
+  const servers = cleanup.use(new ServerPool({ jobs, wanted: hasRuns(plan) }));
+  const packer = new LayerPacker(store, { signal: deps.signal, jobs });
+  const context = cleanup.use(
+    new ContextSource(options.context, {
+      buildfilePath: options.buildfile.path,
+      records: store.cacheRecords,
+    }),
+  );
+  const session = new Session({
+    ...{ options, platform, store, registry, progress, signal },
+    ...{ servers, packer, context },
+  });
+  const sources = { buildArgs, globalArgs: plan.globalArgs, predefined };
+  const solver = new Solver({ session, buildfile, plan, sources, stop });
+  const state = await finish(session, () => solver.solve());
+  const image = await exportImage(session, state, tags);
+  const outputs = await writeOutputs(session, image, tags);
+  return {
+    imageDigest: image.manifest.digest,
+    configDigest: image.config.digest,
+    manifestDescriptor: image.manifest,
+    tags: tags.map(formatReference),
+    steps: await session.reports(),
+    outputs,
+  };
+}
+
+/** Solves; what is left to do for the cache is done even if a step has failed. */
+async function finish(session: Session, solve: () => Promise<StageState>): Promise<StageState> {
+  try {
+    const state = await solve();
+    await session.settle();
+    return state;
+  } catch (error) {
+    // The steps that succeeded are kept; the failure is the news.
+    await session.settle().catch(() => undefined);
+    throw error;
+  } finally {
+    if (!session.signal.aborted) await session.context.remember();
+  }
+}
+
+async function exportImage(
+  session: Session,
+  state: StageState,
+  tags: readonly Reference[],
+): Promise<CommittedImage> {
+  const names = tags.map(formatFamiliar).join(', ');
+  const name = tags.length === 0 ? 'writing image' : `writing image ${names}`;
+  const vertex = session.progress.add({ kind: 'export', name });
+  return await session.progress.run(vertex, () => commitImage(session, state, { tags }));
+}
+
+function announce(
+  progress: Progress,
+  { buildfile, plan, tags }: { buildfile: Buildfile; plan: BuildPlan; tags: readonly Reference[] },
+): void {
+  const steps = plan.needed.reduce((sum, index) => sum + countSteps(plan, index), 0);
+  const [tag] = tags;
+  const name = tag === undefined ? plan.target.label : formatFamiliar(tag);
+  progress.send({ kind: 'build-started', name, steps });
+  for (const warning of buildfile.warnings) progress.warn(warning);
+}
+
+function countSteps(plan: BuildPlan, index: number): number {
+  const planned = plan.stages[index];
+  if (planned === undefined) return 0;
+  const own = planned.stage.instructions.filter(isFileInstruction).length;
+  return planned.base.kind === 'stage' ? own : own + 1;
+}
+
+function hasRuns(plan: BuildPlan): boolean {
+  // The base's ONBUILD triggers are not known yet: they start a server when they come to it.
+  return plan.needed.some((index) =>
+    plan.stages[index]?.stage.instructions.some(({ kind }) => kind === 'run'),
+  );
+}
+
+function warnOfUnusedArgs(progress: Progress, options: BuildOptions, buildfile: Buildfile): void {
+  const declared = new Set<string>([...PROXY_ARGS, ...BUILTIN_ARGS]);
+  const instructions = buildfile.stages.flatMap((stage) => stage.instructions);
+  for (const instruction of [...buildfile.globalArgs, ...instructions]) {
+    if (instruction.kind !== 'arg') continue;
+    for (const { name } of instruction.args) declared.add(name);
+  }
+  for (const name of Object.keys(options.buildArgs)) {
+    if (declared.has(name)) continue;
+    const hint = `Declare it in the stage that uses it: ARG ${name}`;
+    progress.warn({ message: `Build argument "${name}" is not used`, hint });
+  }
+}
+
+function parseTag(text: string): Reference {
+  const reference = parseReference(text);
+  if (reference.digest === undefined) return withDefaultTag(reference);
+  throw new UserError('TSB_REFERENCE', `Cannot tag an image as "${text}": it has a digest`, {
+    hint: `Write the name without @${reference.digest}`,
+  });
+}
+
+/** What the caller's abort means, whatever it made fail. */
+function interruption(signal: AbortSignal): UserError | undefined {
+  if (!signal.aborted) return undefined;
+  return new UserError('TSB_INTERRUPTED', 'The build was interrupted', { cause: signal.reason });
+}

@@ -1,0 +1,87 @@
+import type { ImageConfig } from '../oci/config.js';
+import { configPlatform, encodeConfig } from '../oci/config.js';
+import type { Descriptor } from '../oci/descriptor.js';
+import { describeBytes } from '../oci/descriptor.js';
+import { addStep, editContainer } from '../oci/edit-config.js';
+import { encodeJson } from '../oci/json.js';
+import { ociManifest } from '../oci/manifest.js';
+import { MEDIA_TYPE } from '../oci/media-types.js';
+import type { Reference } from '../oci/reference.js';
+import type { ImageRecord } from '../store/images.js';
+import type { Store } from '../store/store.js';
+import type { Session } from './session.js';
+import type { StageLayer, StageState } from './state.js';
+
+/** Marks the history of images that tsbuild made. */
+const HISTORY_COMMENT = 'tsbuild';
+
+/** A finished image, in the store. */
+export interface CommittedImage {
+  readonly record: ImageRecord;
+  readonly manifest: Descriptor;
+  readonly config: Descriptor;
+}
+
+/**
+ * Makes the image of a state: its config with the whole history, and a manifest whose base
+ * layers are the base image's own descriptors, and whose new layers are uncompressed tars that
+ * the store makes when somebody reads them. The same state gives the same bytes.
+ */
+export async function commitImage(
+  session: Session,
+  state: StageState,
+  { tags }: { tags: readonly Reference[] },
+): Promise<CommittedImage> {
+  const configBytes = encodeConfig(await configOf(session, state));
+  const config = describeBytes(MEDIA_TYPE.ociConfig, configBytes);
+  const layers: Descriptor[] = [];
+  for (const layer of state.layers) layers.push(await describeLayer(layer));
+  const manifestBytes = encodeJson(ociManifest(config, layers));
+  const manifest = describeBytes(MEDIA_TYPE.ociManifest, manifestBytes);
+  await putBlob(session.store, config, configBytes);
+  await putBlob(session.store, manifest, manifestBytes);
+  const platform = configPlatform(state.image);
+  const record = { manifest, platform, created: new Date().toISOString() };
+  for (const tag of tags) session.store.images.put(tag, record);
+  return { record, manifest, config };
+}
+
+async function configOf(session: Session, state: StageState): Promise<ImageConfig> {
+  const { labels } = session.options;
+  let config = state.image;
+  let createdMs = firstTime(session, state);
+  for (const { createdBy, layer, ...step } of state.history) {
+    createdMs = step.createdMs ?? createdMs;
+    config = addStep(config, {
+      diffId: (await layer?.digest)?.diffId,
+      history: { created_by: createdBy, comment: HISTORY_COMMENT },
+      created: timeText(createdMs),
+    });
+  }
+  if (Object.keys(labels).length > 0) {
+    config = editContainer(config, { Labels: { ...config.config?.Labels, ...labels } });
+  }
+  return { ...config, created: timeText(createdMs) };
+}
+
+/** The time of settings that stand before the first layer of their own image. */
+function firstTime(session: Session, { createdMs, history }: StageState): number {
+  if (session.options.sourceDateEpoch !== undefined) return session.createdMs();
+  const first = history.find((step) => step.createdMs !== undefined);
+  return createdMs ?? first?.createdMs ?? session.createdMs();
+}
+
+async function describeLayer({ digest, descriptor }: StageLayer): Promise<Descriptor> {
+  if (descriptor !== undefined) return descriptor;
+  const { diffId, size } = await digest;
+  return { mediaType: MEDIA_TYPE.ociLayer, digest: diffId, size };
+}
+
+async function putBlob(store: Store, { digest }: Descriptor, bytes: Buffer): Promise<void> {
+  if (!store.blobs.has(digest)) await store.blobs.writeBytes(bytes);
+}
+
+/** RFC 3339 without a fraction where there is none, as Go writes it. */
+function timeText(ms: number): string {
+  return new Date(ms).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,141 @@
+import { setImmediate as nextTick } from 'node:timers/promises';
+import type { InodeMeta } from '../layer/types.js';
+import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
+import { S_IFDIR } from '../sys/constants.js';
+import { byteNameOf, displayName } from '../util/byte-name.js';
+import { hasCode, UserError } from '../util/errors.js';
+import type { CopyEntry, MetaChanges } from './copy-entries.js';
+import { changedMeta } from './copy-entries.js';
+import type { SourceFiles } from './copy-source.js';
+import type { Owner } from './image-users.js';
+import { isDirectory, kindOfMode, nodeMake, nodeMeta } from './tree-nodes.js';
+
+/** Where a COPY goes in the image. */
+export interface Destination {
+  /** Absolute and clean. */
+  readonly path: string;
+  /** It ended in a slash or a dot. */
+  readonly isDirectory: boolean;
+  /** More than one source goes there: it must be a directory. */
+  readonly several: boolean;
+}
+
+/** What copying needs besides sources and destination. */
+export interface CopyTarget {
+  readonly tree: ImageTree;
+  readonly destination: Destination;
+  readonly changes: MetaChanges;
+  /** The mtime of directories that are made on the way; milliseconds since 1970. */
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+}
+
+const DIRECTORY_MODE = S_IFDIR | 0o755;
+const ROOT: Owner = { uid: 0, gid: 0 };
+/** Lets timers, signals and output have their turn after this many files. */
+const FILES_PER_TURN = 64;
+
+/** The metadata of a directory that exists only because something is copied into it. */
+export function newDirectoryMeta(owner: Owner | undefined, nowMs: number): InodeMeta {
+  return {
+    ...{ mode: DIRECTORY_MODE, ...(owner ?? ROOT) },
+    ...{ mtimeSec: Math.floor(nowMs / 1000), mtimeNsec: (nowMs % 1000) * 1e6 },
+    ...{ rdevMajor: 0, rdevMinor: 0, xattrs: undefined },
+  };
+}
+
+/** Puts one source after another into the image. */
+export class Copier<Node> {
+  readonly #files: SourceFiles<Node>;
+  readonly #target: CopyTarget;
+  #count = 0;
+
+  constructor(files: SourceFiles<Node>, target: CopyTarget) {
+    this.#files = files;
+    this.#target = target;
+  }
+
+  /** Copies a file under its name or the destination's, of a directory what is in it. */
+  async copy(source: CopyEntry<Node>): Promise<void> {
+    const { tree, destination } = this.#target;
+    const { path } = destination;
+    if (source.info.kind === 'dir') {
+      const dir = this.#makeDirectory(path);
+      for (const entry of source.entries) await this.#place(dir, entry, path);
+      return;
+    }
+    const existing = find(tree, path);
+    if (destination.isDirectory || path === '/' || isDirectory(existing)) {
+      await this.#place(this.#makeDirectory(path), source, path);
+      return;
+    }
+    if (destination.several) {
+      throw new UserError('TSB_COPY', `Cannot copy several sources to "${path}": no directory`, {
+        hint: `Write ${path}/`,
+      });
+    }
+    const slash = path.lastIndexOf('/');
+    const parentPath = path.slice(0, slash) || '/';
+    const entry = { ...source, name: byteNameOf(path.slice(slash + 1)) };
+    await this.#place(this.#makeDirectory(parentPath), entry, parentPath);
+  }
+
+  #makeDirectory(path: string): TreeNode {
+    const { tree, changes, nowMs } = this.#target;
+    return makeDirectory(tree, path, newDirectoryMeta(changes.owner, nowMs));
+  }
+
+  async #place(parent: TreeNode, entry: CopyEntry<Node>, parentPath: string): Promise<void> {
+    if (++this.#count % FILES_PER_TURN === 0) {
+      await nextTick();
+      this.#target.signal.throwIfAborted();
+    }
+    const { tree, changes } = this.#target;
+    const { name, node, info } = entry;
+    const meta = changedMeta(info, changes);
+    const existing = tree.child(parent, name);
+    const path = `${parentPath === '/' ? '' : parentPath}/${displayName(name)}`;
+    if (info.kind !== 'dir') {
+      if (existing !== undefined) {
+        if (isDirectory(existing)) throw clash('a file', path, 'a directory');
+        tree.remove(parent, name);
+      }
+      await this.#files.place(node, { tree, parent, name, meta });
+      return;
+    }
+    if (existing !== undefined && !isDirectory(existing)) {
+      throw clash('a directory', path, kindName(existing));
+    }
+    const dir = existing ?? tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta));
+    for (const child of entry.entries) await this.#place(dir, child, path);
+    // Last: what is put into the directory moves its time.
+    tree.setMeta(dir, nodeMeta(meta));
+  }
+}
+
+/** The directory at a path of the image, made with its parents where missing. */
+export function makeDirectory(tree: ImageTree, path: string, meta: InodeMeta): TreeNode {
+  const node = find(tree, path);
+  if (node === undefined) return tree.mkdirs(byteNameOf(path), nodeMeta(meta));
+  if (isDirectory(node)) return node;
+  throw clash('a directory', path, kindName(node));
+}
+
+/** The node at a path, links followed inside the image; undefined: it leads nowhere. */
+function find(tree: ImageTree, path: string): TreeNode | undefined {
+  try {
+    return tree.resolve(byteNameOf(path), { followLast: true });
+  } catch (error) {
+    if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;
+    const found = hasCode(error, 'ELOOP') ? 'a loop of symbolic links' : 'a file on the way';
+    throw new UserError('TSB_COPY', `Cannot copy to "${path}": found ${found}`, { cause: error });
+  }
+}
+
+function kindName(node: TreeNode): string {
+  return kindOfMode(node.mode) === 'symlink' ? 'a symbolic link' : 'a file';
+}
+
+function clash(what: string, path: string, found: string): UserError {
+  return new UserError('TSB_COPY', `Cannot copy ${what} to "${path}": found ${found} there`);
+}

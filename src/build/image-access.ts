@@ -1,0 +1,69 @@
+import path from 'node:path';
+import type { LayerId } from '../layer/types.js';
+import { ImageTree } from '../overlay/image-tree.js';
+import { Overlay } from '../overlay/overlay.js';
+import { byteNameOf } from '../util/byte-name.js';
+import type { Accounts } from './image-users.js';
+import { parseGroup, parsePasswd } from './image-users.js';
+import type { Session } from './session.js';
+import type { StageState } from './state.js';
+import { lowersOf } from './state.js';
+import { kindOfMode } from './tree-nodes.js';
+
+/** Whatever an image has as /etc/passwd, no more of it is read. */
+const ACCOUNT_FILE_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Opens the files of a state for reading; the caller disposes of the overlay. */
+export function openOverlay(session: Session, state: StageState): Overlay {
+  return Overlay.open({
+    lowers: lowersOf(state),
+    layerDirOf: (id) => session.store.layers.dirOf(id),
+    upperdir: undefined,
+  });
+}
+
+/** Hands the accounts of a state's image to `work`. */
+export function withAccounts<T>(
+  session: Session,
+  state: StageState,
+  work: (accounts: Accounts) => T,
+): T {
+  using overlay = openOverlay(session, state);
+  return work(readAccounts(new ImageTree(overlay)));
+}
+
+/** The accounts of an image; empty lists where it has none. */
+export function readAccounts(tree: ImageTree): Accounts {
+  return {
+    users: parsePasswd(readText(tree, '/etc/passwd')),
+    groups: parseGroup(readText(tree, '/etc/group')),
+  };
+}
+
+/**
+ * Edits the files of a state in-process and publishes what changed as a layer. `alone`: the layer
+ * is made without a look at what is below it (`COPY --link`).
+ */
+export async function editImage(
+  session: Session,
+  state: StageState,
+  edit: (tree: ImageTree) => void | Promise<void>,
+  { alone = false }: { alone?: boolean } = {},
+): Promise<LayerId> {
+  using work = session.store.work.create();
+  const upperdir = path.join(work.path, 'layer');
+  using overlay = Overlay.open({
+    lowers: alone ? [] : lowersOf(state),
+    layerDirOf: (id) => session.store.layers.dirOf(id),
+    upperdir,
+  });
+  await edit(new ImageTree(overlay));
+  overlay.commit({ mtimeMax: session.mtimeMax });
+  return session.store.layers.publish(upperdir);
+}
+
+function readText(tree: ImageTree, file: string): string {
+  const node = tree.resolve(byteNameOf(file), { followLast: true });
+  if (node === undefined || kindOfMode(node.mode) !== 'file') return '';
+  return tree.readAll(node, ACCOUNT_FILE_BYTES_MAX).toString('utf8');
+}

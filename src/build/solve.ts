@@ -1,0 +1,110 @@
+import type { Buildfile } from '../dockerfile/ast.js';
+import { formatImageSource } from '../oci/image-source.js';
+import { imageState, scratchState } from './base-image.js';
+import type { Vertex } from './events.js';
+import type { BuildPlan, FilesOf, PlannedStage } from './plan.js';
+import type { RunningVertex } from './progress.js';
+import type { ArgSources } from './scope.js';
+import type { Session } from './session.js';
+import { solveStage } from './stage.js';
+import type { StageState } from './state.js';
+
+/** What a solver works on. */
+export interface SolverInputs {
+  readonly session: Session;
+  readonly buildfile: Buildfile;
+  readonly plan: BuildPlan;
+  readonly sources: ArgSources;
+  /** Ends the other stages when one has failed. */
+  readonly stop: AbortController;
+}
+
+/**
+ * Carries out the stages of a plan: each at most once, independent ones side by side, a stage
+ * that waits for another when it comes to need it.
+ */
+export class Solver {
+  readonly #inputs: SolverInputs;
+  readonly #stages = new Map<number, Promise<StageState>>();
+  readonly #images = new Map<string, Promise<StageState>>();
+
+  constructor(inputs: SolverInputs) {
+    this.#inputs = inputs;
+  }
+
+  /** The target's files and settings. All stages have ended when this settles. */
+  async solve(): Promise<StageState> {
+    const { plan, stop } = this.#inputs;
+    let failure: { error: unknown } | undefined;
+    const stages = plan.needed.map(async (index) => {
+      try {
+        await this.#stage(index);
+      } catch (error) {
+        failure ??= { error };
+        stop.abort(error);
+      }
+    });
+    await Promise.all(stages);
+    if (failure !== undefined) throw failure.error;
+    return await this.#stage(plan.target.stage.index);
+  }
+
+  #stage(index: number): Promise<StageState> {
+    const known = this.#stages.get(index);
+    if (known !== undefined) return known;
+    const solving = this.#solveStage(this.#planned(index));
+    this.#stages.set(index, solving);
+    return solving;
+  }
+
+  #planned(index: number): PlannedStage {
+    const planned = this.#inputs.plan.stages[index];
+    if (planned === undefined) throw new RangeError(`stage ${index}`);
+    return planned;
+  }
+
+  async #solveStage(planned: PlannedStage): Promise<StageState> {
+    const { session, buildfile, sources } = this.#inputs;
+    return await solveStage({
+      session,
+      planned,
+      stages: buildfile.stages,
+      escape: buildfile.directives.escape,
+      sources,
+      resolve: (files, vertex) => this.#resolve(files, vertex, planned.platform),
+    });
+  }
+
+  async #resolve(
+    files: FilesOf,
+    vertex: Vertex | undefined,
+    platform: string | undefined,
+  ): Promise<StageState> {
+    const { session } = this.#inputs;
+    const within = <T>(work: (running: RunningVertex | undefined) => Promise<T>): Promise<T> =>
+      vertex === undefined ? work(undefined) : session.progress.run(vertex, work);
+    switch (files.kind) {
+      case 'scratch':
+        return await within((running) => {
+          running?.outcome({ cached: true });
+          return Promise.resolve(scratchState(session));
+        });
+      case 'stage':
+        return await this.#stage(files.index);
+      case 'image':
+        return await within((running) => this.#image(files, { running, platform }));
+    }
+  }
+
+  #image(
+    { source }: Extract<FilesOf, { kind: 'image' }>,
+    options: { running: RunningVertex | undefined; platform: string | undefined },
+  ): Promise<StageState> {
+    const name = `${formatImageSource(source)} ${options.platform ?? ''}`;
+    const known = this.#images.get(name);
+    if (known !== undefined) return known;
+    const image = imageState(this.#inputs.session, source, options);
+    this.#images.set(name, image);
+    return image;
+  }
+}

@@ -1,0 +1,189 @@
+import type { CacheKey } from '../cache/key.js';
+import { cacheKeyOf } from '../cache/key.js';
+import { findAlias, putAlias } from '../cache/records.js';
+import type { Place } from '../cache/records.js';
+import { ImageTree } from '../overlay/image-tree.js';
+import { assertNever } from '../util/assert.js';
+import { editContainer } from '../oci/edit-config.js';
+import { nextWorkdir } from './container-settings.js';
+import type { Vertex } from './events.js';
+import { copyHistory, runHistory } from './history.js';
+import { openOverlay } from './image-access.js';
+import { ImageFiles } from './image-files.js';
+import type { FilesOf } from './plan.js';
+import { resolveFrom } from './plan.js';
+import type { RunningVertex } from './progress.js';
+import { visibleArgs } from './scope.js';
+import type { Session } from './session.js';
+import type { StageRun } from './stage.js';
+import type { StageState } from './state.js';
+import { withStep } from './state.js';
+import type { StepResult } from './step.js';
+import { cachedStep, findResult } from './step.js';
+import type { FileInstruction } from './step-config.js';
+import type { CopyStep } from './step-copy.js';
+import { copyParts, definitionParts, executeCopy, gatherCopy } from './step-copy.js';
+import { argvOf, executeRun, runParts } from './step-run.js';
+import { executeWorkdir, workdirParts } from './step-workdir.js';
+
+/** The state after RUN, COPY, ADD or WORKDIR. */
+export async function applyFileInstruction(
+  run: StageRun,
+  state: StageState,
+  { instruction, vertex }: { instruction: FileInstruction; vertex: Vertex },
+): Promise<StageState> {
+  const { session, planned } = run;
+  const { options } = session;
+  const place: Place = [
+    ...[options.context, options.buildfile.path ?? '', planned.label],
+    // Stays the same when something is inserted before it.
+    ...[instruction.kind, instruction.original],
+  ];
+  const startMs = performance.now();
+  const result = await session.progress.run(vertex, (running) =>
+    carryOut(run, state, { instruction, place, running }),
+  );
+  const durationMs = Math.round(performance.now() - startMs);
+  const { cached, missReason, layer } = result;
+  session.report({ vertex, cached, missReason, durationMs, layer });
+  return afterwards(state, instruction, result);
+}
+
+interface Work<I extends FileInstruction> {
+  readonly instruction: I;
+  readonly place: Place;
+  readonly running: RunningVertex;
+}
+
+async function carryOut(
+  run: StageRun,
+  state: StageState,
+  work: Work<FileInstruction>,
+): Promise<StepResult> {
+  const { session } = run;
+  const { instruction, place, running } = work;
+  switch (instruction.kind) {
+    case 'run': {
+      const step = { instruction, state };
+      return await cachedStep(session, running, {
+        place,
+        parts: runParts(session, step),
+        execute: () => executeRun(session, step, running),
+      });
+    }
+    case 'workdir': {
+      const directory = workdirOf(state, instruction.path);
+      if (directory === '/') return { ...NOTHING_DONE, key: state.key };
+      return await cachedStep(session, running, {
+        place,
+        parts: workdirParts(session, state, directory),
+        execute: () => executeWorkdir(session, state, directory),
+      });
+    }
+    case 'add':
+    case 'copy': {
+      const step = { instruction, state };
+      const from = instruction.kind === 'copy' ? instruction.from : undefined;
+      if (from === undefined) return await copyFromContext(session, step, work);
+      const { stages, planned } = run;
+      const files = resolveFrom(from, { stages, index: planned.stage.index });
+      const source = await run.resolve(files, undefined);
+      return await copyFromImage(session, step, { ...work, source, what: whatOf(files) });
+    }
+    default:
+      return assertNever(instruction, 'instruction');
+  }
+}
+
+const NOTHING_DONE = {
+  ...{ layer: undefined, createdMs: undefined },
+  ...{ cached: true, missReason: undefined },
+};
+
+async function copyFromContext(
+  session: Session,
+  step: CopyStep,
+  { place, running }: Pick<Work<FileInstruction>, 'place' | 'running'>,
+): Promise<StepResult> {
+  const files = await session.context.open();
+  const gathered = await gatherCopy(session, step, files);
+  return await cachedStep(session, running, {
+    place,
+    parts: await copyParts(session, gathered),
+    execute: () => executeCopy(session, gathered),
+  });
+}
+
+async function copyFromImage(
+  session: Session,
+  step: CopyStep,
+  {
+    place,
+    running,
+    source,
+    what,
+  }: Pick<Work<FileInstruction>, 'place' | 'running'> & { source: StageState; what: string },
+): Promise<StepResult> {
+  const definition = cacheKeyOf(definitionParts(session, step, source));
+  const known = await findKnown(session, definition);
+  if (known !== undefined) {
+    running.outcome({ cached: true });
+    return known;
+  }
+  using overlay = openOverlay(session, source);
+  const gathered = await gatherCopy(session, step, new ImageFiles(new ImageTree(overlay), what));
+  const result = await cachedStep(session, running, {
+    place,
+    parts: await copyParts(session, gathered),
+    execute: () => executeCopy(session, gathered),
+  });
+  session.afterwards(() => putAlias(session.records, definition, result.key));
+  return result;
+}
+
+async function findKnown(session: Session, definition: CacheKey): Promise<StepResult | undefined> {
+  if (session.options.noCache) return undefined;
+  const key = await findAlias(session.records, definition);
+  return key === undefined ? undefined : await findResult(session, key);
+}
+
+/** The state with the step's layer, its history and, for WORKDIR, its setting. */
+function afterwards(
+  state: StageState,
+  instruction: FileInstruction,
+  { key, layer, createdMs }: StepResult,
+): StageState {
+  switch (instruction.kind) {
+    case 'run': {
+      const createdBy = runHistory(visibleArgs(state.scope), argvOf(state, instruction.command));
+      return withStep(state, { createdBy, createdMs, layer }, { key });
+    }
+    case 'add':
+    case 'copy':
+      return withStep(state, { createdBy: copyHistory(instruction), createdMs, layer }, { key });
+    case 'workdir': {
+      const directory = workdirOf(state, instruction.path);
+      const image = editContainer(state.image, { WorkingDir: directory });
+      return withStep(
+        state,
+        { createdBy: `WORKDIR ${directory}`, createdMs, layer },
+        { image, ...(layer !== undefined && { key }) },
+      );
+    }
+  }
+}
+
+function workdirOf(state: StageState, given: string): string {
+  return nextWorkdir(state.image.config?.WorkingDir ?? '/', given);
+}
+
+function whatOf(files: FilesOf): string {
+  switch (files.kind) {
+    case 'image':
+      return `image "${files.text}"`;
+    case 'stage':
+      return `stage ${files.index}`;
+    case 'scratch':
+      return 'scratch';
+  }
+}

@@ -1,0 +1,69 @@
+import type { CacheKey, KeyParts } from '../cache/key.js';
+import { cacheKeyOf, digestParts } from '../cache/key.js';
+import { explainMiss } from '../cache/explain.js';
+import type { Place } from '../cache/records.js';
+import { findInputs, findStep, putInputs, putStep } from '../cache/records.js';
+import type { LayerId } from '../layer/types.js';
+import type { RunningVertex } from './progress.js';
+import type { Session } from './session.js';
+import type { StageLayer } from './state.js';
+
+/** A step that makes files: what it depends on, and how it is carried out. */
+export interface Step {
+  readonly place: Place;
+  readonly parts: KeyParts;
+  /** Publishes the layer and returns its id; undefined: there was nothing to do. */
+  readonly execute: () => Promise<LayerId | undefined>;
+}
+
+/** What a step made, now or earlier. */
+export interface StepResult {
+  readonly key: CacheKey;
+  readonly layer: StageLayer | undefined;
+  readonly createdMs: number | undefined;
+  readonly cached: boolean;
+  readonly missReason: string | undefined;
+}
+
+/** Takes the step's layer from the cache, or carries the step out. */
+export async function cachedStep(
+  session: Session,
+  running: RunningVertex,
+  { place, parts, execute }: Step,
+): Promise<StepResult> {
+  const key = cacheKeyOf(parts);
+  const hit = session.options.noCache ? undefined : await findResult(session, key);
+  if (hit !== undefined) {
+    running.outcome({ cached: true });
+    return hit;
+  }
+  const inputs = digestParts(parts);
+  const missReason = session.options.noCache
+    ? 'the cache is switched off'
+    : explainMiss(inputs, await findInputs(session.records, place));
+  running.outcome({ cached: false, missReason });
+  session.expectWork();
+  const layerId = await execute();
+  const createdMs = session.createdMs();
+  const layer = layerId === undefined ? undefined : session.packer.measure(layerId);
+  session.afterwards(async () => {
+    const recorded = layer && { layerId: layer.id, ...(await layer.digest) };
+    await putStep(session.records, key, { layer: recorded, createdMs });
+    await putInputs(session.records, place, inputs);
+  });
+  return { key, layer, createdMs, cached: false, missReason };
+}
+
+/** The recorded result of a key, if its layer is still in the store. */
+export async function findResult(session: Session, key: CacheKey): Promise<StepResult | undefined> {
+  const record = await findStep(session.records, key);
+  if (record === undefined) return undefined;
+  const { createdMs, layer } = record;
+  if (layer !== undefined && !session.store.layers.has(layer.layerId)) return undefined;
+  const found = layer && {
+    id: layer.layerId,
+    digest: Promise.resolve({ diffId: layer.diffId, size: layer.size }),
+    descriptor: undefined,
+  };
+  return { key, layer: found, createdMs, cached: true, missReason: undefined };
+}

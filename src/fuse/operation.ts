@@ -39,7 +39,7 @@ export function operation<R>(
   call: (fs: Required<FileSystem>, exchange: Exchange) => Awaitable<R>,
   encode: (exchange: Exchange, result: R) => void,
 ): Operation {
-  return { method, call, encode: encode as Operation['encode'] };
+  return { method, call, encode };
 }
 
 /** The encoder of a reply that is a header only. */

@@ -52,7 +52,7 @@ export function decodeInit(cursor: Cursor): InitIn {
 export function decodeSetattr(cursor: Cursor): SetAttr {
   const valid = cursor.u32();
   cursor.skip(4 + 8);
-  const size = (valid & FATTR_SIZE) === 0 ? skipped(cursor, 8) : cursor.u64();
+  const size = sizeIf((valid & FATTR_SIZE) !== 0, cursor);
   cursor.skip(8);
   const seconds = [cursor.i64(), cursor.i64(), cursor.i64()] as const;
   const nanoseconds = [cursor.u32(), cursor.u32(), cursor.u32()] as const;
@@ -77,8 +77,11 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
   };
 }
 
-function skipped(cursor: Cursor, bytes: number): undefined {
-  cursor.skip(bytes);
+/** The size field; its bytes mean nothing unless it is valid. */
+function sizeIf(valid: boolean, cursor: Cursor): number | undefined {
+  if (valid) return cursor.u64();
+  cursor.skip(8);
+  return undefined;
 }
 
 /** mknod_in, 16 bytes, and a name. */

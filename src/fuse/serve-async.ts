@@ -58,14 +58,20 @@ class AsyncServer {
     try {
       while (!this.#gone) {
         const slot = this.#acquire();
-        if (slot === undefined) return this.#stopWatching();
+        if (slot === undefined) {
+          this.#stopWatching();
+          return;
+        }
         const received = receiveOnce(this.#device.fd, slot.request);
         if (received.kind === 'request') {
           this.#handle(slot, received.bytes);
           continue;
         }
         this.#free.push(slot);
-        if (received.kind === 'nothing') return this.#startWatching();
+        if (received.kind === 'nothing') {
+          this.#startWatching();
+          return;
+        }
         this.#gone = true;
       }
       this.#finishIfIdle();

@@ -74,7 +74,7 @@ async function run(
   warnOfUnusedArgs(progress, options, buildfile);
   const jobs = options.jobs ?? availableParallelism();
   await using cleanup = new Cleanup();
-  const servers = cleanup.use(new ServerPool({ jobs, wanted: hasRuns(plan) }));
+  const servers = cleanup.use(new ServerPool({ jobs, runs: countRuns(plan) }));
   const packer = new LayerPacker(store, { signal: deps.signal, jobs });
   const context = cleanup.use(
     new ContextSource(options.context, {
@@ -145,11 +145,12 @@ function countSteps(plan: BuildPlan, index: number): number {
   return planned.base.kind === 'stage' ? own : own + 1;
 }
 
-function hasRuns(plan: BuildPlan): boolean {
+function countRuns(plan: BuildPlan): number {
   // The base's ONBUILD triggers are not known yet: they start a server when they come to it.
-  return plan.needed.some((index) =>
-    plan.stages[index]?.stage.instructions.some(({ kind }) => kind === 'run'),
-  );
+  return plan.needed.reduce((sum, index) => {
+    const instructions = plan.stages[index]?.stage.instructions ?? [];
+    return sum + instructions.filter(({ kind }) => kind === 'run').length;
+  }, 0);
 }
 
 function warnOfUnusedArgs(progress: Progress, options: BuildOptions, buildfile: Buildfile): void {

@@ -1,8 +1,10 @@
 import path from 'node:path';
 import type { LayerId } from '../layer/types.js';
+import type { TreeNode } from '../overlay/image-tree.js';
 import { ImageTree } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
 import { byteNameOf } from '../util/byte-name.js';
+import { hasCode } from '../util/errors.js';
 import type { Accounts } from './image-users.js';
 import { parseGroup, parsePasswd } from './image-users.js';
 import type { Session } from './session.js';
@@ -63,7 +65,17 @@ export async function editImage(
 }
 
 function readText(tree: ImageTree, file: string): string {
-  const node = tree.resolve(byteNameOf(file), { followLast: true });
+  const node = findNode(tree, file);
   if (node === undefined || kindOfMode(node.mode) !== 'file') return '';
   return tree.readAll(node, ACCOUNT_FILE_BYTES_MAX).toString('utf8');
+}
+
+/** The node at a path; undefined also where the path cannot be followed. */
+function findNode(tree: ImageTree, file: string): TreeNode | undefined {
+  try {
+    return tree.resolve(byteNameOf(file), { followLast: true });
+  } catch (error) {
+    if (hasCode(error, 'ENOTDIR', 'ELOOP')) return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import type { Descriptor } from '../oci/descriptor.js';
 import type { Digest } from '../oci/digest.js';
-import type { OutputSpec } from '../output/spec.js';
+import type { OutputSpec } from '../output/output-spec.js';
 import type { RegistryClient } from '../registry/client.js';
 import type { Store } from '../store/store.js';
 import type { SourceRange } from '../util/errors.js';

@@ -1,40 +1,70 @@
+import { prestart } from '../exec/run.js';
 import { OverlayServer } from '../overlay/overlay-server.js';
 import { Limit } from '../util/limit.js';
 
+/** What a RUN is carried out with. */
+export interface Sandbox {
+  /** Serves the mount. Borrowed. */
+  readonly server: OverlayServer;
+  /** Becomes the command: taken over by `runCommand`. */
+  readonly helper: RunHelper;
+}
+
+type RunHelper = ReturnType<typeof prestart>;
+
 /**
- * The overlay servers of a build: processes that serve the mounts of one RUN after another.
- * Started before they are needed, since that takes as long as many a RUN.
+ * The processes of a build's RUNs: overlay servers, which serve the mounts of one RUN after
+ * another, and helpers, one for each RUN. Started before they are needed, since that takes as
+ * long as many a RUN.
  */
 export class ServerPool implements AsyncDisposable {
   readonly #limit: Limit;
-  readonly #wanted: boolean;
   readonly #idle: OverlayServer[] = [];
   readonly #all: OverlayServer[] = [];
+  #helper: RunHelper | undefined;
+  /** RUNs that are still to come, unless the cache has them. */
+  #runs: number;
 
-  /** `wanted`: the build has RUNs at all. */
-  constructor({ jobs, wanted }: { jobs: number; wanted: boolean }) {
+  constructor({ jobs, runs }: { jobs: number; runs: number }) {
     this.#limit = new Limit(jobs);
-    this.#wanted = wanted;
+    this.#runs = runs;
   }
 
-  /** Starts one server, unless one has been started. */
+  /** Starts what the next RUN needs, unless there is none or that has been done. */
   prestart(): void {
-    if (this.#wanted && this.#all.length === 0) this.#idle.push(this.#start());
+    if (this.#runs <= 0) return;
+    if (this.#all.length === 0) this.#idle.push(this.#start());
+    this.#helper ??= prestart();
   }
 
-  /** Lends a server to `work`. One that failed is not lent again. */
-  async use<T>(work: (server: OverlayServer) => Promise<T>): Promise<T> {
+  /** Says that the cache had a RUN. */
+  skip(): void {
+    this.#runs--;
+  }
+
+  /** Lends a server and gives a helper to `work`. A server that failed is not lent again. */
+  async use<T>(work: (sandbox: Sandbox) => Promise<T>): Promise<T> {
     return await this.#limit.run(async () => {
       const server = this.#idle.pop() ?? this.#start();
-      const result = await work(server);
-      this.#idle.push(server);
-      return result;
+      const helper = this.#helper ?? prestart();
+      this.#helper = undefined;
+      try {
+        this.#runs--;
+        this.prestart();
+        const result = await work({ server, helper });
+        this.#idle.push(server);
+        return result;
+      } finally {
+        await helper[Symbol.asyncDispose]();
+      }
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#runs = 0;
     this.#idle.length = 0;
-    await Promise.all(this.#all.splice(0).map((server) => server[Symbol.asyncDispose]()));
+    const ended = this.#all.splice(0).map((server) => server[Symbol.asyncDispose]());
+    await Promise.all([...ended, this.#helper?.[Symbol.asyncDispose]()]);
   }
 
   #start(): OverlayServer {

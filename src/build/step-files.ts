@@ -65,11 +65,13 @@ async function carryOut(
   switch (instruction.kind) {
     case 'run': {
       const step = { instruction, state };
-      return await cachedStep(session, running, {
+      const result = await cachedStep(session, running, {
         place,
         parts: runParts(session, step),
         execute: () => executeRun(session, step, running),
       });
+      if (result.cached) session.servers.skip();
+      return result;
     }
     case 'workdir': {
       const directory = workdirOf(state, instruction.path);

@@ -3,11 +3,13 @@ import path from 'node:path';
 import type { KeyParts } from '../cache/key.js';
 import { sortedPairs } from '../cache/key.js';
 import type { RunCommandLine, RunInstruction } from '../dockerfile/ast.js';
+import type { RunSpec } from '../exec/run-spec.js';
 import { MOUNT_POINTS } from '../exec/run-spec.js';
 import { runCommand } from '../exec/run.js';
 import type { LayerId } from '../layer/types.js';
 import { commandArgv } from './container-settings.js';
 import { withAccounts } from './image-access.js';
+import type { ResolvedUser } from './image-users.js';
 import { resolveUser } from './image-users.js';
 import type { NetworkMode } from './options.js';
 import { OutputTail, RunFailedError } from './run-failed.js';
@@ -47,14 +49,14 @@ export function runParts(session: Session, { instruction, state }: RunStep): Key
 /** Runs the command in a mount of its own and publishes what it changed. */
 export async function executeRun(
   session: Session,
-  { instruction, state }: RunStep,
+  step: RunStep,
   running: RunningVertex,
 ): Promise<LayerId> {
-  const { config } = state.image;
-  const user = await withAccounts(session, state, (accounts) =>
-    resolveUser(config?.User ?? '', accounts),
+  const { state } = step;
+  const user = withAccounts(session, state, (accounts) =>
+    resolveUser(state.image.config?.User ?? '', accounts),
   );
-  return await session.servers.use(async (server) => {
+  return await session.servers.use(async ({ server, helper }) => {
     using work = session.store.work.create();
     const mountpoint = path.join(work.path, 'mnt');
     const upperdir = path.join(work.path, 'layer');
@@ -62,42 +64,45 @@ export async function executeRun(
     await using mount = await server.mount({
       lowers: lowersOf(state),
       layerDirs: session.store.layers.root,
-      upperdir,
-      mountpoint,
       synthetic: MOUNT_POINTS,
+      ...{ mountpoint, upperdir },
     });
     const tail = new OutputTail();
-    const result = await runCommand(
-      {
-        rootfs: mountpoint,
-        argv: argvOf(state, instruction.command),
-        scripts: scriptsOf(instruction.command),
-        env: {
-          PATH: DEFAULT_PATH,
-          HOME: user.home,
-          HOSTNAME: RUN_HOSTNAME,
-          ...proxyEnvironment(session.options.buildArgs),
-          ...keyedEnvironment(state.scope),
-        },
-        cwd: config?.WorkingDir || '/',
-        user: { uid: user.uid, gid: user.gid, groups: [...user.groups] },
-        network: networkOf(session, instruction),
-        hostname: RUN_HOSTNAME,
+    const result = await runCommand(specOf(session, step, { rootfs: mountpoint, user }), {
+      ...{ signal: session.signal, helper },
+      onOutput: (stream, chunk) => {
+        tail.add(chunk);
+        running.output(stream, chunk);
       },
-      {
-        signal: session.signal,
-        onOutput: (stream, chunk) => {
-          tail.add(chunk);
-          running.output(stream, chunk);
-        },
-      },
-    );
+    });
     if (result.exitCode !== 0 || result.signal !== undefined) {
-      throw new RunFailedError({ instruction, result, tail: tail.text() });
+      throw new RunFailedError({ instruction: step.instruction, result, tail: tail.text() });
     }
     await mount.commit({ mtimeMax: session.mtimeMax });
     return session.store.layers.publish(upperdir);
   });
+}
+
+function specOf(
+  session: Session,
+  { instruction, state }: RunStep,
+  { rootfs, user }: { rootfs: string; user: ResolvedUser },
+): RunSpec {
+  const { command } = instruction;
+  return {
+    rootfs,
+    argv: argvOf(state, command),
+    env: {
+      ...{ PATH: DEFAULT_PATH, HOME: user.home, HOSTNAME: RUN_HOSTNAME },
+      ...proxyEnvironment(session.options.buildArgs),
+      ...keyedEnvironment(state.scope),
+    },
+    cwd: state.image.config?.WorkingDir || '/',
+    user: { uid: user.uid, gid: user.gid, groups: user.groups },
+    network: networkOf(session, instruction),
+    hostname: RUN_HOSTNAME,
+    ...(command.form === 'script' && { scripts: { [command.name]: command.text } }),
+  };
 }
 
 /** The command as an argv; a script's is its file. */

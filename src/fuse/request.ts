@@ -48,40 +48,31 @@ export function decodeInit(cursor: Cursor): InitIn {
   return { major, minor, maxReadahead, flags, flags2: cursor.remaining < 4 ? 0 : cursor.u32() };
 }
 
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
 /** setattr_in, 88 bytes: a field counts only where its bit of `valid` is set. */
 export function decodeSetattr(cursor: Cursor): SetAttr {
   const valid = cursor.u32();
   cursor.skip(4 + 8);
-  const size = sizeIf((valid & FATTR_SIZE) !== 0, cursor);
+  const change: Mutable<SetAttr> = { killSuidgid: (valid & FATTR_KILL_SUIDGID) !== 0 };
+  if ((valid & FATTR_SIZE) !== 0) change.size = cursor.u64();
+  else cursor.skip(8);
   cursor.skip(8);
-  const seconds = [cursor.i64(), cursor.i64(), cursor.i64()] as const;
-  const nanoseconds = [cursor.u32(), cursor.u32(), cursor.u32()] as const;
+  const [atimeSec, mtimeSec, ctimeSec] = [cursor.i64(), cursor.i64(), cursor.i64()];
+  const [atimeNsec, mtimeNsec, ctimeNsec] = [cursor.u32(), cursor.u32(), cursor.u32()];
   const mode = cursor.u32();
   cursor.skip(4);
   const [uid, gid] = [cursor.u32(), cursor.u32()];
   cursor.skip(4);
-  const time = (index: 0 | 1 | 2): Time => ({ sec: seconds[index], nsec: nanoseconds[index] });
-  return {
-    ...((valid & FATTR_MODE) !== 0 && { mode }),
-    ...((valid & FATTR_UID) !== 0 && { uid }),
-    ...((valid & FATTR_GID) !== 0 && { gid }),
-    ...(size !== undefined && { size }),
-    ...((valid & FATTR_ATIME) !== 0 && {
-      atime: (valid & FATTR_ATIME_NOW) !== 0 ? ('now' as const) : time(0),
-    }),
-    ...((valid & FATTR_MTIME) !== 0 && {
-      mtime: (valid & FATTR_MTIME_NOW) !== 0 ? ('now' as const) : time(1),
-    }),
-    ...((valid & FATTR_CTIME) !== 0 && { ctime: time(2) }),
-    killSuidgid: (valid & FATTR_KILL_SUIDGID) !== 0,
-  };
-}
-
-/** The size field; its bytes mean nothing unless it is valid. */
-function sizeIf(valid: boolean, cursor: Cursor): number | undefined {
-  if (valid) return cursor.u64();
-  cursor.skip(8);
-  return undefined;
+  if ((valid & FATTR_MODE) !== 0) change.mode = mode;
+  if ((valid & FATTR_UID) !== 0) change.uid = uid;
+  if ((valid & FATTR_GID) !== 0) change.gid = gid;
+  if ((valid & FATTR_ATIME_NOW) !== 0) change.atime = 'now';
+  else if ((valid & FATTR_ATIME) !== 0) change.atime = { sec: atimeSec, nsec: atimeNsec };
+  if ((valid & FATTR_MTIME_NOW) !== 0) change.mtime = 'now';
+  else if ((valid & FATTR_MTIME) !== 0) change.mtime = { sec: mtimeSec, nsec: mtimeNsec };
+  if ((valid & FATTR_CTIME) !== 0) change.ctime = { sec: ctimeSec, nsec: ctimeNsec };
+  return change;
 }
 
 /** mknod_in, 16 bytes, and a name. */

@@ -28,7 +28,6 @@ import type {
   Rename,
   SetAttr,
   SetXattr,
-  Time,
   Write,
 } from './filesystem.js';
 

@@ -1,18 +1,40 @@
 /**
  * Process entry: `memory-server.js MOUNTPOINT sync|async` mounts a file system in memory, says
- * `mounted`, serves it until it is unmounted, and says `unmounted`.
+ * `mounted`, serves it until it is unmounted, and says `unmounted`. `async`: from the event loop,
+ * every other result as a promise.
  */
 import { writeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FileSystem } from '../fuse/filesystem.js';
 import { MemoryFileSystem } from '../fuse/memory-filesystem.js';
 import { mountFuse } from '../fuse/mount.js';
 import { serveAsync } from '../fuse/serve-async.js';
 import { serve } from '../fuse/serve.js';
 import { assert } from '../util/assert.js';
 
+type Handler = (...args: unknown[]) => unknown;
+
+/** The same file system, answering every second call of a handler with a promise. */
+function halfAsynchronous(fileSystem: FileSystem): FileSystem {
+  let calls = 0;
+  return new Proxy(fileSystem, {
+    get(target, name) {
+      const handler: unknown = Reflect.get(target, name);
+      if (typeof handler !== 'function' || name === 'forget') {
+        return typeof handler === 'function' ? (handler as Handler).bind(target) : handler;
+      }
+      const call = (handler as Handler).bind(target);
+      return (...args: unknown[]) =>
+        ++calls % 2 === 0 ? call(...args) : nextTurn().then(() => call(...args));
+    },
+  });
+}
+
 const [, , mountpoint, mode] = process.argv;
 assert(mountpoint !== undefined, 'a mountpoint is needed');
 using device = mountFuse({ mountpoint, fsname: 'mem,o\\ry', subtype: 'tsbuild-test' });
 writeSync(1, 'mounted\n');
-if (mode === 'async') await serveAsync(device, new MemoryFileSystem());
-else serve(device, new MemoryFileSystem());
+const fileSystem = new MemoryFileSystem();
+if (mode === 'async') await serveAsync(device, halfAsynchronous(fileSystem));
+else serve(device, fileSystem);
 writeSync(1, 'unmounted\n');

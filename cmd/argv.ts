@@ -7,7 +7,6 @@ export const GLOBAL_OPTIONS: OptionTable = {
   root: {
     type: 'string',
     describe: 'Directory of the local store [$TSBUILD_ROOT]',
-    requiresArg: true,
   },
   'log-level': {
     type: 'string',
@@ -18,7 +17,6 @@ export const GLOBAL_OPTIONS: OptionTable = {
   'log-file': {
     type: 'string',
     describe: 'Where the log goes, as JSON lines; else standard error',
-    requiresArg: true,
   },
   help: { type: 'boolean', alias: 'h', describe: 'Show help' },
   version: { type: 'boolean', describe: 'Print the version' },
@@ -55,8 +53,7 @@ function flagsOf(...tables: OptionTable[]): Map<string, Flag> {
       bareValue: option.bareValue,
     };
     flags.set(`--${name}`, flag);
-    const aliases = [option.alias ?? []].flat();
-    for (const alias of aliases) flags.set(alias.length === 1 ? `-${alias}` : `--${alias}`, flag);
+    if (option.alias !== undefined) flags.set(`-${option.alias}`, flag);
   }
   return flags;
 }

@@ -6,6 +6,8 @@ import { hasCode, UserError } from '../src/util/errors.js';
 
 /** Names looked for in the context, in this order. */
 const DEFAULT_NAMES = ['Buildfile', 'Dockerfile', 'Containerfile'];
+/** What a Buildfile from standard input is called in messages. */
+export const STDIN_NAME = '-';
 /** What may be meant for a context of another kind, by its beginning. */
 const REMOTE = /^(?:https?:\/\/|git:\/\/|git@|ssh:\/\/|github\.com\/)/;
 

@@ -3,10 +3,10 @@ import { EXIT } from '../src/util/error-codes.js';
 import { UserError } from '../src/util/errors.js';
 import { openLogger, type LogLevel } from '../src/util/log.js';
 import { GLOBAL_OPTIONS, prepareArgv } from './argv.js';
-import type { Command, CommandContext } from './command.js';
+import type { Command, CommandContext, OptionTable, Parsed } from './command.js';
 import { COMMANDS } from './commands.js';
 import { printError } from './print-error.js';
-import { listenForSignals } from './signals.js';
+import { listenForSignals, type Signals } from './signals.js';
 import { versionText } from './version.js';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -18,6 +18,11 @@ function usageOf({ name, positionals }: Command): string {
     return optional ? `[${typed}]` : `<${typed}>`;
   });
   return [name, ...words].join(' ');
+}
+
+/** yargs has a `--version` of its own, and no other may be called so. */
+function withoutVersion({ version: _, ...options }: OptionTable): OptionTable {
+  return options;
 }
 
 function describe(parser: Argv, command: Command): Argv {
@@ -58,7 +63,7 @@ function buildParser(
       'populate--': true,
       'strip-aliased': true,
     })
-    .options(GLOBAL_OPTIONS)
+    .options(withoutVersion(GLOBAL_OPTIONS))
     .group(Object.keys(GLOBAL_OPTIONS), 'Global options:')
     .version(versionText())
     .strict()
@@ -89,53 +94,64 @@ function argumentsOf(command: Command, values: Values): Parameters<Command['run'
   }
   const options = Object.fromEntries(
     Object.keys(command.options).map((name) => [name, values[name]]),
-  );
+  ) as Parsed<OptionTable>;
   const passedOn = (values['--'] as string[] | undefined) ?? [];
   return { options, words, passedOn };
 }
 
-async function runCommand(
-  argv: readonly string[],
-  command: Command,
-  values: Values,
-  signal: AbortSignal,
-): Promise<number> {
-  const level = values['log-level'] as LogLevel;
+/** What one run of the program shares between its parts. */
+interface Run {
+  readonly signals: Signals;
+  readonly sources: Map<string, string>;
+}
+
+async function runCommand(command: Command, values: Values, run: Run): Promise<number> {
+  const { signals, sources } = run;
+  const given = values['log-level'] as LogLevel;
   const logFile = values['log-file'] as string | undefined;
+  const level = logFile !== undefined && given === 'silent' ? 'debug' : given;
   const context: CommandContext = {
-    argv,
     env: process.env,
     storeRoot: values['root'] as string | undefined,
-    logger: await openLogger(
-      logFile !== undefined && level === 'silent' ? 'debug' : level,
-      logFile,
-    ),
+    logger: await openLogger(level, logFile),
     logFile,
-    signal,
+    sources,
+    signal: signals.signal,
+    leaveInterruptsToChild: () => signals.leaveInterruptsToChild(),
     print: (line) => process.stdout.write(`${line}\n`),
     warn: (line) => process.stderr.write(`${line}\n`),
   };
   return await command.run(argumentsOf(command, values), context);
 }
 
+/** Whether the parser itself answers the command line. */
+function isAnswered(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  const own = end < 0 ? argv : argv.slice(0, end);
+  return own.some((typed) => ['--help', '-h', '--version'].includes(typed));
+}
+
 /** Runs one command line; prints what goes wrong. Returns the exit code; does not exit. */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  const signals = listenForSignals();
+  const run: Run = { signals: listenForSignals(), sources: new Map() };
   let isVerbose = false;
   try {
     const { command, argv: prepared } = prepareArgv(argv, COMMANDS);
-    const isAnswered = prepared.some((typed) => ['--help', '-h', '--version'].includes(typed));
     let values: Values | undefined;
     const parser = buildParser(prepared, command, (parsed) => (values = parsed));
-    if (command === undefined && !isAnswered) parser.showHelp();
-    else await parser.parseAsync();
-    if (command === undefined || values === undefined) return isAnswered ? EXIT.ok : EXIT.usage;
+    if (command === undefined && !isAnswered(prepared)) {
+      parser.showHelp();
+      return EXIT.usage;
+    }
+    await parser.parseAsync();
+    if (command === undefined || values === undefined) return EXIT.ok;
     isVerbose = ['debug', 'trace'].includes(String(values['log-level']));
-    return await runCommand(argv, command, values, signals.signal);
+    return await runCommand(command, values, run);
   } catch (error) {
-    if (signals.received !== undefined) return printError(signals.error(), { isVerbose });
-    return printError(error, { isVerbose });
+    const { signals, sources } = run;
+    const cause = signals.received === undefined ? error : signals.error();
+    return printError(cause, { isVerbose, sources });
   } finally {
-    signals.stop();
+    run.signals.stop();
   }
 }

@@ -1,13 +1,20 @@
-import type { InferredOptionType, Options } from 'yargs';
 import type { Logger } from '../src/util/log.js';
+
+/** An option, as yargs describes it. */
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly describe: string;
+  readonly alias?: string;
+  /** May be repeated. */
+  readonly array?: true;
+  readonly choices?: readonly string[];
+  readonly default?: string;
+  /** What the flag means without `=VALUE`; its value can then not be the next word. */
+  readonly bareValue?: string;
+}
 
 /** The options of a command by long name, in kebab-case. */
 export type OptionTable = Readonly<Record<string, Option>>;
-
-/** `bareValue`: what the flag means without `=VALUE`; its value can then not be the next word. */
-export interface Option extends Options {
-  readonly bareValue?: string;
-}
 
 /** A positional of a command. `rest`: takes all that are left. */
 export interface Positional {
@@ -16,22 +23,33 @@ export interface Positional {
   readonly rest?: boolean;
 }
 
-/** What yargs makes of an option or positional. */
+/** What the command line gives for an option. */
+type ValueOf<O extends Option> = O extends { readonly type: 'boolean' }
+  ? boolean
+  : O extends { readonly array: true }
+    ? readonly string[]
+    : O extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice
+      : string;
+
+/** The values of a table's options; undefined: not given. */
 export type Parsed<O extends OptionTable> = {
-  readonly [K in keyof O]: InferredOptionType<O[K]>;
+  readonly [K in keyof O]: ValueOf<O[K]> | undefined;
 };
 
 /** What a command gets besides its arguments. */
 export interface CommandContext {
-  /** The whole command line, for entering namespaces by executing it again. */
-  readonly argv: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   /** Of the local store; `--root` has been considered. */
   readonly storeRoot: string | undefined;
   readonly logger: Logger;
   readonly logFile: string | undefined;
-  /** Aborts at the first SIGINT or SIGTERM. */
+  /** Texts by file name, for showing the lines of an error whose file cannot be read. */
+  readonly sources: Map<string, string>;
+  /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
+  /** From now on Ctrl-C is for a child in the foreground alone. */
+  leaveInterruptsToChild(): void;
   /** Writes a line to standard output. */
   print(line: string): void;
   /** Writes a line to standard error. */

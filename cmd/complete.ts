@@ -7,8 +7,8 @@ function flagsOf(options: OptionTable): string[] {
 
 /** The option that takes `typed` as its flag. */
 function findOption(typed: string, options: OptionTable): Option | undefined {
-  const entry = Object.entries(options).find(([name, { alias }]) =>
-    [`--${name}`, ...[alias ?? []].flat().map((short) => `-${short}`)].includes(typed),
+  const entry = Object.entries(options).find(
+    ([name, { alias }]) => typed === `--${name}` || (alias !== undefined && typed === `-${alias}`),
   );
   return entry?.[1];
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { InternalError } from '../src/util/assert.js';
 import { ERROR_CODES, EXIT } from '../src/util/error-codes.js';
 import { hasCode, messageOf, UserError, type SourceRange } from '../src/util/errors.js';
+import { STDIN_NAME } from './buildfile.js';
 import { InterruptedError } from './signals.js';
 import { PLAIN, styleFor, type Style } from './style.js';
 
@@ -95,7 +96,8 @@ export function formatError(error: unknown, options: FormatOptions): string[] {
   if (found instanceof UserError) {
     const { source, hint } = found;
     if (source !== undefined) {
-      lines.push(style.bold(`${source.file}:${source.startLine}`));
+      const file = source.file === STDIN_NAME ? 'standard input' : source.file;
+      lines.push(style.bold(`${file}:${source.startLine}`));
       const text = read(source.file);
       if (text !== undefined) lines.push(...snippet(source, text));
     }
@@ -118,10 +120,16 @@ function readSource(file: string): string | undefined {
   }
 }
 
-/** Prints `error` to standard error; returns the exit code. */
-export function printError(error: unknown, { isVerbose }: { isVerbose: boolean }): number {
+/**
+ * Prints `error` to standard error; returns the exit code. `sources`: texts by file name that are
+ * not to be read.
+ */
+export function printError(
+  error: unknown,
+  { isVerbose, sources }: { isVerbose: boolean; sources: ReadonlyMap<string, string> },
+): number {
   const style = styleFor(process.stderr, process.env);
-  const lines = formatError(error, { isVerbose, style, read: readSource });
-  process.stderr.write(`${lines.join('\n')}\n`);
+  const read = (file: string): string | undefined => sources.get(file) ?? readSource(file);
+  process.stderr.write(`${formatError(error, { isVerbose, style, read }).join('\n')}\n`);
   return exitCodeOf(error);
 }

@@ -10,9 +10,11 @@ const SIGNALS: Readonly<Record<Signal, number>> = {
 
 /** What the process has been told to do by a signal. */
 export interface Signals {
-  /** Aborts at the first signal. */
+  /** Aborts at the first signal, with its name as the reason. */
   readonly signal: AbortSignal;
   readonly received: Signal | undefined;
+  /** From now on Ctrl-C is for a child in the foreground alone, as in a shell. */
+  leaveInterruptsToChild(): void;
   /** What to report when a signal has ended the command. */
   error(): InterruptedError;
   /** Gives the signals their default effect back. */
@@ -36,10 +38,12 @@ export class InterruptedError extends UserError {
 export function listenForSignals(): Signals {
   const controller = new AbortController();
   let received: Signal | undefined;
+  let isChildInForeground = false;
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (isChildInForeground && signal === 'SIGINT') return;
     if (received !== undefined) process.exit(SIGNALS[received]);
     received = signal as Signal;
-    controller.abort(new InterruptedError(received));
+    controller.abort(received);
   };
   const names = Object.keys(SIGNALS) as Signal[];
   for (const name of names) process.on(name, onSignal);
@@ -47,6 +51,9 @@ export function listenForSignals(): Signals {
     signal: controller.signal,
     get received() {
       return received;
+    },
+    leaveInterruptsToChild: () => {
+      isChildInForeground = true;
     },
     error: () => new InterruptedError(received ?? 'SIGINT'),
     stop: () => {

@@ -50,7 +50,7 @@ function sumBytes(views: readonly VertexView[]): { current: number; total: numbe
 /** The one line of a vertex that has ended. */
 export function endLine(model: ProgressModel, view: VertexView, screen: Screen): string {
   const { style, columns } = screen;
-  const moved = sumBytes([view, ...partsOf(model, view)]);
+  const moved = shownBytes(view, partsOf(model, view));
   const amount = moved === undefined || moved.current === 0 ? '' : formatBytes(moved.current);
   const time = formatDuration(view.durationMs);
   switch (view.state) {
@@ -97,6 +97,17 @@ function bar(current: number, total: number | undefined): string {
   return `[${'='.repeat(filled)}${' '.repeat(BAR_COLUMNS - filled)}]`;
 }
 
+/** Bytes to show for a vertex: its transfers' as long as one runs (or in the end), else its own. */
+function shownBytes(
+  view: VertexView,
+  parts: readonly VertexView[],
+): { current: number; total: number | undefined } | undefined {
+  const isMoving = view.state !== 'running' || parts.some(({ state }) => state === 'running');
+  const moved = isMoving ? sumBytes(parts) : undefined;
+  if (moved !== undefined) return moved;
+  return view.amount?.unit === 'bytes' ? view.amount : undefined;
+}
+
 /** A running vertex with its parts and the tail of its output, in at most `rows` lines. */
 function runningLines(
   model: ProgressModel,
@@ -108,7 +119,7 @@ function runningLines(
   const elapsedMs = Math.max(0, nowMs - view.startMs);
   const glyph = SPINNER[tick % SPINNER.length] ?? '';
   const parts = partsOf(model, view);
-  const sum = sumBytes([view, ...parts]);
+  const sum = shownBytes(view, parts);
   const time = formatDuration(elapsedMs);
   const right =
     sum === undefined ? time : `${amountText(sum, elapsedMs, columns)} ${time.padStart(6)}`;
@@ -124,7 +135,9 @@ function runningLines(
 
 /** The last line: how far the whole build is. */
 function summaryLine(model: ProgressModel, screen: Screen): string {
-  const steps = [...model.vertices.values()].filter(({ kind }) => kind === 'step');
+  const steps = [...model.vertices.values()].filter(
+    ({ kind }) => kind === 'step' || kind === 'source',
+  );
   const done = steps.filter(({ state }) => state === 'completed').length;
   const count = Math.max(model.steps, steps.length);
   const left = `Building ${model.name} (${done}/${count} steps)`;

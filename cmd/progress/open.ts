@@ -1,6 +1,6 @@
 import { WriteStream } from 'node:tty';
-import type { BuildEvent } from '../../src/build/events.js';
-import { eventToJson } from '../../src/build/events.js';
+import { eventToJson, type BuildEvent, type Emit } from '../../src/build/events.js';
+import { UserError } from '../../src/util/errors.js';
 import type { Logger } from '../../src/util/log.js';
 import { styleFor } from '../style.js';
 import { jsonRenderer } from './json.js';
@@ -10,8 +10,39 @@ import type { Renderer } from './renderer.js';
 import { ttyRenderer } from './tty.js';
 
 /** The values of `--progress`. */
-export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet'] as const;
+export const PROGRESS_MODES: readonly ['auto', 'tty', 'plain', 'json', 'quiet'] = [
+  'auto',
+  'tty',
+  'plain',
+  'json',
+  'quiet',
+];
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
+
+/** The option of commands that show progress. */
+export const PROGRESS_OPTION: {
+  readonly type: 'string';
+  readonly choices: typeof PROGRESS_MODES;
+  readonly describe: string;
+} = {
+  type: 'string',
+  choices: PROGRESS_MODES,
+  describe: 'How to tell what happens [auto, or $TSBUILD_PROGRESS]',
+};
+
+/** The mode that the flags and the environment ask for. */
+export function progressModeOf(
+  options: { readonly progress?: ProgressMode | undefined; readonly quiet?: boolean | undefined },
+  env: NodeJS.ProcessEnv,
+): ProgressMode {
+  if (options.quiet === true) return 'quiet';
+  const named = options.progress ?? env['TSBUILD_PROGRESS'] ?? 'auto';
+  const mode = PROGRESS_MODES.find((known) => known === named);
+  if (mode !== undefined) return mode;
+  throw new UserError('TSB_USAGE', `Cannot use TSBUILD_PROGRESS "${named}"`, {
+    hint: `want ${PROGRESS_MODES.join(', ')}`,
+  });
+}
 
 function openPlainOrTty(mode: ProgressMode, env: NodeJS.ProcessEnv): Renderer {
   const { stderr } = process;
@@ -47,26 +78,29 @@ function openByMode(mode: ProgressMode, env: NodeJS.ProcessEnv): Renderer {
 }
 
 /**
- * The renderer for `mode`: `auto` draws if standard error is a terminal. JSON goes to standard
- * output, all others to standard error. Every event is logged, too.
+ * Shows the events that `work` emits, as `mode` says: `auto` draws if standard error is a
+ * terminal; JSON goes to standard output, all others to standard error. Events are logged, too.
  */
-export function openRenderer(
+export async function withRenderer<T>(
   mode: ProgressMode,
-  { env, logger }: { env: NodeJS.ProcessEnv; logger: Logger },
-): Renderer {
+  { env, logger }: { readonly env: NodeJS.ProcessEnv; readonly logger: Logger },
+  work: (emit: Emit) => Promise<T>,
+): Promise<T> {
   const renderer = openByMode(mode, env);
-  return {
-    handle: (event) => {
+  try {
+    return await work((event) => {
       log(event, logger);
       renderer.handle(event);
-    },
-    close: () => renderer.close(),
-  };
+    });
+  } finally {
+    renderer.close();
+  }
 }
 
 function log(event: BuildEvent, logger: Logger): void {
-  if (event.kind === 'warning') logger.warn(eventToJson(event));
+  const record = eventToJson(event);
+  if (event.kind === 'warning') logger.warn(record, event.kind);
   else if (event.kind === 'vertex-output' || event.kind === 'vertex-progress') {
-    logger.trace(eventToJson(event));
-  } else logger.debug(eventToJson(event));
+    logger.trace(record, event.kind);
+  } else logger.debug(record, event.kind);
 }

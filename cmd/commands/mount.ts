@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
+import { constants } from 'node:os';
+import path from 'node:path';
+import { EXIT } from '../../src/util/error-codes.js';
+import { UserError } from '../../src/util/errors.js';
+import { defineCommand, word, type Command, type CommandContext } from '../command.js';
+import { findImage } from '../image.js';
+import { withMountedImage } from '../mounted-image.js';
+import { enterNamespaces } from '../namespaces.js';
+import { openStore } from '../store.js';
+
+/** Runs a program of the host with the image as its directory; returns its exit code. */
+function runThere(
+  argv: readonly string[],
+  directory: string,
+  context: CommandContext,
+): Promise<number> {
+  const [file = '', ...rest] = argv;
+  context.leaveInterruptsToChild();
+  return new Promise((resolve, reject) => {
+    const env = { ...context.env, TSBUILD_MOUNT: directory };
+    const child = spawn(file, rest, { cwd: directory, stdio: 'inherit', env });
+    const onAbort = (): void => void child.kill('SIGTERM');
+    context.signal.addEventListener('abort', onAbort, { once: true });
+    child.once('error', (error) =>
+      reject(new UserError('TSB_MISSING_TOOL', `Cannot run "${file}": ${error.message}`)),
+    );
+    child.once('exit', (code, signal) => {
+      context.signal.removeEventListener('abort', onAbort);
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+}
+
+/** Waits for SIGINT or SIGTERM, the way to end a mount in the foreground. */
+function untilInterrupted({ signal }: CommandContext): Promise<void> {
+  const keepAlive = setInterval(() => undefined, 1 << 30);
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearInterval(keepAlive);
+      resolve();
+    };
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** The directory to mount on; throws TSB_USAGE unless it is one. */
+function mountpointOf(given: string | undefined): string | undefined {
+  if (given === undefined) return undefined;
+  const directory = path.resolve(given);
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return directory;
+  throw new UserError('TSB_USAGE', `Cannot mount on "${given}": it is not a directory`, {
+    hint: `mkdir -p ${given}`,
+  });
+}
+
+export const mountCommand: Command = defineCommand({
+  name: 'mount',
+  describe: 'Mount an image read-only, and run a command that sees it',
+  positionals: {
+    image: { describe: 'an image of the store' },
+    directory: { describe: 'where [a temporary directory]', optional: true },
+  },
+  options: {},
+  epilogue:
+    'tsbuild mount IMAGE [DIR] [-- COMMAND]\n' +
+    'The command ($SHELL if there is none) starts in the mounted image, which only it sees;\n' +
+    '$TSBUILD_MOUNT is where it is. As root, with DIR and without a command, everybody sees it\n' +
+    'until Ctrl-C.',
+  async run(args, context) {
+    const mountpoint = mountpointOf(args.words['directory']?.[0]);
+    const { passedOn } = args;
+    const isRoot = process.getuid?.() === 0;
+    const isForeground = isRoot && mountpoint !== undefined && passedOn.length === 0;
+    if (!isForeground) await enterNamespaces();
+    await using store = await openStore(context);
+    const { image, name } = await findImage(store, word(args, 'image'));
+    const { logFile, signal } = context;
+    const mount = { store, image, mountpoint, writable: false, logFile, signal };
+    return await withMountedImage(mount, async (mounted) => {
+      const argv = passedOn.length > 0 ? passedOn : [context.env['SHELL'] ?? '/bin/sh'];
+      if (!isForeground) return await runThere(argv, mounted.mountpoint, context);
+      context.warn(`Mounted ${name} on ${mounted.mountpoint}; Ctrl-C unmounts it`);
+      await untilInterrupted(context);
+      return EXIT.ok;
+    });
+  },
+});

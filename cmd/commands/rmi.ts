@@ -1,0 +1,22 @@
+import { EXIT } from '../../src/util/error-codes.js';
+import { defineCommand, type Command } from '../command.js';
+import { findImage } from '../image.js';
+import { openStore } from '../store.js';
+
+export const rmiCommand: Command = defineCommand({
+  name: 'rmi',
+  describe: 'Remove names of images; tsbuild prune frees what nothing uses then',
+  positionals: { images: { describe: 'images of the store', rest: true } },
+  options: {},
+  async run({ words }, context) {
+    await using store = await openStore(context);
+    // All are looked up first: one that does not exist leaves the others in place.
+    const found = [];
+    for (const name of words['images'] ?? []) found.push(await findImage(store, name));
+    for (const { reference, name } of found) {
+      store.images.remove(reference);
+      context.print(`removed ${name}`);
+    }
+    return EXIT.ok;
+  },
+});

@@ -1,0 +1,51 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { LayerId } from '../src/layer/types.js';
+import type { MountPoint } from '../src/exec/run-spec.js';
+import type { StoredImage } from '../src/store/stored-image.js';
+import type { Store } from '../src/store/store.js';
+
+/** How to mount an image. */
+export interface MountImage {
+  readonly store: Store;
+  readonly image: StoredImage;
+  /** Undefined: a directory of the store, removed afterwards. */
+  readonly mountpoint?: string | undefined;
+  /** Changes are possible, and thrown away. */
+  readonly writable: boolean;
+  /** Paths that the sandbox mounts over. */
+  readonly synthetic?: readonly MountPoint[];
+  readonly logFile: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Where an image is, while it is mounted. */
+export interface MountedImage {
+  readonly mountpoint: string;
+  /** Base first. */
+  readonly layers: readonly LayerId[];
+}
+
+/** Mounts an image, its layers unpacked where needed, for as long as `work` takes. */
+export async function withMountedImage<T>(
+  { store, image, mountpoint: given, writable, synthetic, logFile, signal }: MountImage,
+  work: (mounted: MountedImage) => Promise<T>,
+): Promise<T> {
+  const [{ OverlayServer }, { ensureLayers }] = await Promise.all([
+    import('../src/overlay/overlay-server.js'),
+    import('../src/store/unpack-layers.js'),
+  ]);
+  await using server = OverlayServer.start({ logFile });
+  const layers = await ensureLayers(store, image.layers, { signal });
+  using area = store.work.create();
+  const mountpoint = given ?? path.join(area.path, 'root');
+  if (given === undefined) mkdirSync(mountpoint);
+  await using _mount = await server.mount({
+    lowers: layers.map((id) => ({ kind: 'indexed', id })),
+    layerDirs: store.layers.root,
+    mountpoint,
+    synthetic,
+    ...(writable && { upperdir: path.join(area.path, 'upper') }),
+  });
+  return await work({ mountpoint, layers });
+}

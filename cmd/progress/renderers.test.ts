@@ -145,7 +145,7 @@ test('ttyRenderer() shows what has ended, the tail of what runs, and a summary',
     '  │ naïve 100%',
     '  │ evil',
     '  │ last',
-    'Building demo (1/3 steps)                              4.5s',
+    'Building demo (2/3 steps)                              4.5s',
   ]);
 });
 
@@ -156,7 +156,7 @@ test('ttyRenderer() fits a narrow and low terminal', () => {
     '⠦ [3/3] RUN make … 1.0s',
     '  │ evil',
     '  │ last',
-    'Building demo (1/… 4.5s',
+    'Building demo (2/… 4.5s',
   ]);
 });
 

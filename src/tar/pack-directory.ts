@@ -1,28 +1,11 @@
 import { Worker } from 'node:worker_threads';
-import type { LayerId } from '../layer/types.js';
-import type { Digest } from '../oci/digest.js';
 import { FsError } from '../sys/errno.js';
 import { InternalError } from '../util/assert.js';
 import type { ErrorCode } from '../util/error-codes.js';
 import { UserError } from '../util/errors.js';
+import { hashDirectory, isSmallJob, type PackDirectoryJob, type PackedLayer } from './pack-job.js';
 
-/** A layer directory to pack. */
-export interface PackDirectoryJob {
-  /** Holds the directory of every layer, by its id. */
-  readonly layersRoot: string;
-  readonly layer: LayerId;
-  /** See `PackHeaderOptions`. */
-  readonly clampMtime?: number;
-  /** Also writes the compressed layer to this new file, and syncs it. */
-  readonly gzip?: { readonly file: string; readonly level: number };
-}
-
-/** A layer's archive: its digest as an uncompressed tar, and what it was compressed to. */
-export interface PackedLayer {
-  readonly diffId: Digest;
-  readonly size: number;
-  readonly compressed: { readonly digest: Digest; readonly size: number } | undefined;
-}
+export type { PackDirectoryJob, PackedLayer } from './pack-job.js';
 
 /** What the worker thread answers. */
 export type PackDirectoryReply =
@@ -54,7 +37,8 @@ function packedOf(reply: PackDirectoryReply): PackedLayer {
 }
 
 /**
- * Packs a layer directory in a thread of its own and returns the digest and size of its tar.
+ * Packs a layer directory and returns the digest and size of its tar: in a thread of its own,
+ * unless the layer is so small that starting one takes longer.
  * Aborting stops the thread; a partial `gzip.file` is the caller's to remove.
  */
 export async function packDirectory(
@@ -62,6 +46,7 @@ export async function packDirectory(
   signal?: AbortSignal,
 ): Promise<PackedLayer> {
   signal?.throwIfAborted();
+  if (isSmallJob(job)) return hashDirectory(job);
   const worker = new Worker(new URL('./pack-worker.js', import.meta.url), { workerData: job });
   const stop = (): void => void worker.terminate();
   signal?.addEventListener('abort', stop, { once: true });

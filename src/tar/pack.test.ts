@@ -201,7 +201,7 @@ test('packDirectory() hashes and compresses in a thread', async () => {
   const id = 'ab'.repeat(16) as LayerId;
   using writer = LayerWriter.create(path.join(temp, id));
   const entries: Record<string, LayerNode> = {};
-  for (const [name, text] of Object.entries({ small: 'hello', big: 'x'.repeat(2_500_000) })) {
+  for (const [name, text] of Object.entries({ small: 'hello', big: 'x'.repeat(5_000_000) })) {
     const content = await writer.writeContent(text.length, chunksOf(Buffer.from(text)));
     entries[name] = { kind: 'file', ...META, size: text.length, content };
   }

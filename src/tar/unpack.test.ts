@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { WHITEOUT, type ContentRef, type LayerDir, type LayerNode } from '../layer/types.js';
@@ -10,6 +11,7 @@ import {
   chunksOf,
   type ArchiveEntry,
 } from '../testing/tar-archive.js';
+import { requires } from '../testing/requires.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';
 import { unpackLayer, type UnpackOptions } from './unpack.js';
 
@@ -373,4 +375,20 @@ test('an empty stream is an empty layer', async () => {
   const { root } = await unpack(Buffer.alloc(0));
   assert.equal(root.entries.size, 0);
   assert.equal((await bytesOf(chunksOf(Buffer.alloc(0)))).length, 0);
+});
+
+test('unpackLayer() reads zstd through its program', async (t) => {
+  if (!requires(t, 'program:zstd')) return;
+  const zstd = execFileSync('zstd', ['-c', '-q'], { input: PLAIN });
+  const { files } = await unpack(zstd, { expect: digestOf(PLAIN) });
+  assert.equal(files('etc/passwd'), 'root:x:0:0');
+  const cut = zstd.subarray(0, zstd.length - 9);
+  await assert.rejects(unpack(cut), { code: 'TSB_LAYER_INVALID' });
+  const path = process.env['PATH'];
+  process.env['PATH'] = '/nonexistent';
+  try {
+    await assert.rejects(unpack(zstd), { code: 'TSB_MISSING_TOOL' });
+  } finally {
+    process.env['PATH'] = path;
+  }
 });

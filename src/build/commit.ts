@@ -5,7 +5,7 @@ import { describeBytes } from '../oci/descriptor.js';
 import { addStep, editContainer } from '../oci/edit-config.js';
 import { encodeJson } from '../oci/json.js';
 import { ociManifest } from '../oci/manifest.js';
-import { MEDIA_TYPE } from '../oci/media-types.js';
+import { layerCompression, layerMediaType, MEDIA_TYPE } from '../oci/media-types.js';
 import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
 import type { Store } from '../store/store.js';
@@ -48,7 +48,7 @@ export async function commitImage(
 
 async function configOf(session: Session, state: StageState): Promise<ImageConfig> {
   const { labels } = session.options;
-  let config = state.image;
+  let config = withWholeHistory(state.image);
   let createdMs = firstTime(session, state);
   for (const { createdBy, layer, ...step } of state.history) {
     createdMs = step.createdMs ?? createdMs;
@@ -64,6 +64,16 @@ async function configOf(session: Session, state: StageState): Promise<ImageConfi
   return { ...config, created: timeText(createdMs) };
 }
 
+/** The config with a history entry for each layer, as tools expect: some images have none. */
+function withWholeHistory(config: ImageConfig): ImageConfig {
+  const history = config.history ?? [];
+  const known = history.filter((entry) => entry.empty_layer !== true).length;
+  const missing = config.rootfs.diff_ids.length - known;
+  if (missing <= 0) return config;
+  const entries = Array.from({ length: missing }, () => ({ comment: 'no history' }));
+  return { ...config, history: [...history, ...entries] };
+}
+
 /** The time of settings that stand before the first layer of their own image. */
 function firstTime(session: Session, { createdMs, history }: StageState): number {
   if (session.options.sourceDateEpoch !== undefined) return session.createdMs();
@@ -72,7 +82,10 @@ function firstTime(session: Session, { createdMs, history }: StageState): number
 }
 
 async function describeLayer({ digest, descriptor }: StageLayer): Promise<Descriptor> {
-  if (descriptor !== undefined) return descriptor;
+  if (descriptor !== undefined) {
+    const mediaType = layerMediaType(layerCompression(descriptor.mediaType));
+    return { ...descriptor, mediaType };
+  }
   const { diffId, size } = await digest;
   return { mediaType: MEDIA_TYPE.ociLayer, digest: diffId, size };
 }

@@ -127,7 +127,7 @@ function missing<Node>(
   path: readonly ByteName[],
   word: string,
 ): UserError {
-  const hint = misspelling(files, path) ?? files.whyMissing(path.join('/') as ByteName);
+  const hint = files.whyMissing(path.join('/') as ByteName) ?? misspelling(files, path);
   return new UserError('TSB_COPY', `Cannot copy "${word}": not found in ${files.what}`, {
     ...(hint !== undefined && { hint }),
   });

@@ -40,6 +40,11 @@ export interface BuildOptions {
   readonly network: NetworkMode;
   /** Seconds since 1970: the time of the image, and the latest time of a file in a new layer. */
   readonly sourceDateEpoch?: number;
+  /**
+   * Whether a `type=local` output gets the owners and devices of the image; absent: where the
+   * effective user is root. In a user namespace root's files would be the subordinate ids'.
+   */
+  readonly privileged?: boolean;
   /** Steps of independent stages that run at the same time; the number of CPUs if absent. */
   readonly jobs?: number;
 }

@@ -1,3 +1,5 @@
+import { explainNoSpace } from '../store/no-space.js';
+import { FsError } from '../sys/errno.js';
 import type { SourceRange } from '../util/errors.js';
 import { UserError } from '../util/errors.js';
 
@@ -8,6 +10,15 @@ export function positioned<T>(source: SourceRange, work: () => T): T {
   } catch (error) {
     throw error instanceof UserError ? error.at(source) : error;
   }
+}
+
+/** What a failed system call of a step means to the user; anything else as it is. */
+export function explainFailure(error: unknown, storeRoot: string): unknown {
+  const explained = explainNoSpace(error, storeRoot);
+  if (!(explained instanceof FsError)) return explained;
+  return new UserError('TSB_BUILD', `Cannot carry out the step: ${explained.message}`, {
+    cause: explained,
+  });
 }
 
 /** {@link positioned} for asynchronous work. */

@@ -12,6 +12,7 @@ import { openOverlay } from './image-access.js';
 import { ImageFiles } from './image-files.js';
 import type { FilesOf } from './plan.js';
 import { resolveFrom } from './plan.js';
+import { explainFailure } from './positioned.js';
 import type { RunningVertex } from './progress.js';
 import { visibleArgs } from './scope.js';
 import type { Session } from './session.js';
@@ -40,9 +41,13 @@ export async function applyFileInstruction(
     ...[instruction.kind, instruction.original],
   ];
   const startMs = performance.now();
-  const result = await session.progress.run(vertex, (running) =>
-    carryOut(run, state, { instruction, place, running }),
-  );
+  const result = await session.progress.run(vertex, async (running) => {
+    try {
+      return await carryOut(run, state, { instruction, place, running });
+    } catch (error) {
+      throw explainFailure(error, session.store.root);
+    }
+  });
   const durationMs = Math.round(performance.now() - startMs);
   const { cached, missReason, layer } = result;
   session.report({ vertex, cached, missReason, durationMs, layer });

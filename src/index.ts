@@ -1,0 +1,23 @@
+/** The library: `import { build } from 'tsbuild'`. The command line is made of the same calls. */
+export { build } from './build/build.js';
+export type { BuildEvent, BuildEventBody, BuildWarning, Emit, Vertex } from './build/events.js';
+export { eventToJson, PROGRESS_VERSION } from './build/events.js';
+export type {
+  BuildDeps,
+  BuildfileInput,
+  BuildOptions,
+  BuildResult,
+  NetworkMode,
+  OutputReport,
+  PullPolicy,
+  StepReport,
+} from './build/options.js';
+export { RunFailedError } from './build/run-failed.js';
+export { enterNamespaces } from './exec/reexec.js';
+export type { OutputSpec } from './output/output-spec.js';
+export { parseOutputSpec } from './output/output-spec.js';
+export { RegistryClient } from './registry/client.js';
+export { Store } from './store/store.js';
+export type { ErrorCode } from './util/error-codes.js';
+export { ERROR_CODES } from './util/error-codes.js';
+export { UserError } from './util/errors.js';

@@ -42,6 +42,8 @@ export interface BootstrapOptions {
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const SOURCES_DIR = 'etc/apt/sources.list.d';
+/** Ordinary mirrors have them no more. */
+const ARCHIVED_SUITES: readonly string[] = ['jessie', 'stretch', 'buster'];
 /** The layer's directory as long as it is in the making. */
 const WORK_LAYER = 'layer' as LayerId;
 /** What the tool gets of the environment. */
@@ -104,7 +106,9 @@ async function makeLayer({
   try {
     using writer = LayerWriter.create(dir);
     const toolEnv = { ...passedOn(env), PATH: path, LC_ALL: 'C.UTF-8' };
-    const unpacked = await runTool({ command, env: toolEnv, asRoot, signal, onOutput }, (tar) =>
+    const failureHint = hintFor(distribution, options.mirror);
+    const run = { command, env: toolEnv, asRoot, failureHint, signal, onOutput };
+    const unpacked = await runTool(run, (tar) =>
       unpackLayer(tar, { writer, ...(signal && { signal }) }),
     );
     writer.finish(finishTree(unpacked.root, { distribution, archives, writer, env }));
@@ -118,6 +122,12 @@ async function makeLayer({
   } catch (error) {
     throw explainNoSpace(error, store.root);
   }
+}
+
+function hintFor({ name, suite }: Distribution, mirror: string | undefined): string {
+  const isArchived = name === 'debian' && ARCHIVED_SUITES.includes(suite) && mirror === undefined;
+  if (isArchived) return '--mirror http://archive.debian.org/debian';
+  return 'Look at its last lines; for another mirror: --mirror URL';
 }
 
 interface FinishOptions {

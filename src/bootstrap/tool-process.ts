@@ -14,7 +14,7 @@ const TAIL_BYTES = 16 * 1024;
  * nobody outside may remove, so it is this shell that does, at the end and when tsbuild dies.
  */
 const INIT_SCRIPT = `
-remove() { cd / && rm -rf --one-file-system -- "$TMPDIR"; }
+remove() { cd / && rm -rf --one-file-system -- "$TMPDIR"; rmdir -- "\${TMPDIR%/*}"; }
 trap 'kill -KILL -1; remove; exit 143' TERM INT HUP
 mkdir -m 755 -- "$TMPDIR" || exit
 "$@" & wait $!
@@ -27,6 +27,8 @@ export interface ToolRun {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly asRoot: boolean;
+  /** What to do if it fails. */
+  readonly failureHint: string;
   readonly signal: AbortSignal | undefined;
   /** Takes what the tool says, as it says it. */
   readonly onOutput: ((chunk: Buffer) => void) | undefined;
@@ -54,9 +56,10 @@ export async function runTool<T>(
 
 async function runIn<T>(
   temporaryDir: string,
-  { command, env, asRoot, signal, onOutput }: ToolRun,
+  run: ToolRun,
   consume: (output: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
+  const { command, env, asRoot, signal, onOutput } = run;
   const [program = '', ...args] = wrap(command, asRoot);
   const child = spawn(program, args, {
     cwd: '/',
@@ -70,7 +73,9 @@ async function runIn<T>(
     tail = Buffer.concat([tail, chunk]).subarray(-TAIL_BYTES);
     onOutput?.(chunk);
   });
-  const stop = (): void => void child.kill('SIGTERM');
+  // unshare blocks SIGTERM; when it is gone, its child gets one and cleans up. `close` comes when
+  // nobody holds the pipes any more.
+  const stop = (): void => void child.kill('SIGKILL');
   const ended = new Promise<string | undefined>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, killedBy) => {
@@ -81,9 +86,9 @@ async function runIn<T>(
   try {
     const [consumed, failure] = await Promise.allSettled([
       consume(child.stdout).catch((error: unknown) => {
-        stop();
         // Nobody reads any more; the pipe must not keep `close` from coming.
         child.stdout.destroy();
+        if (!isCutOff(error)) stop();
         throw error;
       }),
       ended,
@@ -92,7 +97,7 @@ async function runIn<T>(
     if (failure.status === 'rejected') throw failure.reason;
     // A tar that is cut off says less than the tool that cut it off.
     const toolFirst = consumed.status === 'fulfilled' || isCutOff(consumed.reason);
-    if (failure.value !== undefined && toolFirst) throw toolFailed(command, failure.value, tail);
+    if (failure.value !== undefined && toolFirst) throw toolFailed(run, failure.value, tail);
     if (consumed.status === 'rejected') throw consumed.reason;
     return consumed.value;
   } finally {
@@ -103,7 +108,7 @@ async function runIn<T>(
 /** The command in namespaces that end with tsbuild. */
 function wrap(command: readonly string[], asRoot: boolean): string[] {
   return [
-    ...['setpriv', '--pdeathsig', 'TERM'],
+    ...['setpriv', '--pdeathsig', 'KILL'],
     ...['unshare', ...(asRoot ? [] : ['--user', '--map-root-user', '--map-auto'])],
     ...['--mount', '--pid', '--fork', '--kill-child=TERM', '--mount-proc'],
     ...['sh', '-c', INIT_SCRIPT, 'bootstrap', ...command],
@@ -114,7 +119,7 @@ function isCutOff(error: unknown): boolean {
   return error instanceof UserError && error.code === 'TSB_LAYER_INVALID';
 }
 
-function toolFailed(command: readonly string[], status: string, tail: Buffer): UserError {
+function toolFailed({ command, failureHint }: ToolRun, status: string, tail: Buffer): UserError {
   const lines = tail
     .toString('utf8')
     .split(/[\r\n]+/)
@@ -125,6 +130,6 @@ function toolFailed(command: readonly string[], status: string, tail: Buffer): U
   return new UserError(
     'TSB_BOOTSTRAP',
     [`Cannot bootstrap: ${name} failed with ${status}`, ...lines].join('\n'),
-    { hint: 'Look at its last lines; another mirror: --mirror URL' },
+    { hint: failureHint },
   );
 }

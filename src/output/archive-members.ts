@@ -3,6 +3,7 @@ import path from 'node:path';
 import { DOCUMENT_BYTES_MAX, type BlobInfo } from '../store/blobs.js';
 import type { Store } from '../store/store.js';
 import { decompress } from '../tar/decompress.js';
+import { assertLimit, TAR_LIMITS } from '../tar/limits.js';
 import { readEntries, type TarItem } from '../tar/reader.js';
 import { displayName, type ByteName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
@@ -99,6 +100,7 @@ export async function readMembers(
     for await (const item of readEntries(decompress(openArchive(file), signal))) {
       signal?.throwIfAborted();
       const { entry, contents } = item;
+      assertLimit(TAR_LIMITS, 'unpackedBytesMax', entry.size, 'unpacked size');
       const name = memberName(entry.path);
       if (entry.type === 'symlink') {
         const target = path.posix.join(path.posix.dirname(name), displayName(entry.linkname));
@@ -109,6 +111,7 @@ export async function readMembers(
         if (documents.includes(name)) members.addDocument(name, await readDocument(item, what));
         else members.addBlob(name, await store.blobs.write(contents, signal ? { signal } : {}));
         stored += entry.size;
+        assertLimit(TAR_LIMITS, 'unpackedBytesMax', stored, 'unpacked size');
         onProgress?.(stored);
       }
     }
@@ -128,7 +131,8 @@ function explain(error: unknown, what: string): unknown {
       },
     );
   }
-  if (!(error instanceof UserError) || error.code !== 'TSB_LAYER_INVALID') return error;
+  if (!(error instanceof UserError)) return error;
+  const code = error.code === 'TSB_LAYER_INVALID' ? 'TSB_IMAGE_INVALID' : error.code;
   const message = error.message.replace('Cannot unpack layer', `Cannot read ${what}`);
-  return new UserError('TSB_IMAGE_INVALID', message, { cause: error });
+  return new UserError(code, message, { ...(error.hint && { hint: error.hint }), cause: error });
 }

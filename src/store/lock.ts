@@ -36,8 +36,18 @@ export async function lockFd(
       told = true;
       onWait?.(what);
     }
-    await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal });
+    await pause(signal);
     waitedMs += POLL_MS;
+  }
+}
+
+/** Sleeps; throws the signal's reason. */
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
   }
 }
 

@@ -258,7 +258,7 @@ test('prune() waits for other users of the store, says so, and can be aborted', 
   other[Symbol.dispose]();
   await pruning;
   using _third = await Store.open(root);
-  await assert.rejects(store.prune({ signal: AbortSignal.timeout(100) }), { name: 'AbortError' });
+  await assert.rejects(store.prune({ signal: AbortSignal.timeout(100) }), { name: 'TimeoutError' });
 });
 
 test('work directories of the living stay, those of the dead go', async () => {

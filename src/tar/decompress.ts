@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { execa } from 'execa';
 import { hasCode, messageOf, UserError } from '../util/errors.js';
 
 /** How a blob is compressed, as its first bytes say. */
@@ -70,6 +69,8 @@ async function* unzstd(
   chunks: AsyncIterable<Buffer>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
+  // Loading it takes longer than most commands run.
+  const { execa } = await import('execa');
   const source = Readable.from(chunks);
   const child = execa('zstd', ['--decompress', '--stdout', '--quiet', ZSTD_MEMORY], {
     input: source,

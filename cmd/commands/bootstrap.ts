@@ -6,7 +6,7 @@ import { withTransfer } from '../transfer.js';
 
 export const bootstrapCommand: Command = defineCommand({
   name: 'bootstrap',
-  describe: "Make a base image from a distribution's packages, without a registry",
+  describe: "Make a base image from a distribution's packages",
   positionals: { image: { describe: 'a distribution and its release, like debian:bookworm' } },
   options: {
     mirror: { type: 'string', describe: "URL of the archive [the host's apt sources]" },

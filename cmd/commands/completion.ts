@@ -25,7 +25,7 @@ compdef _tsbuild tsbuild`,
 
 export const completionCommand: Command = defineCommand({
   name: 'completion',
-  describe: 'Print a completion script: bash, zsh or fish',
+  describe: 'Print a completion script for a shell',
   positionals: { shell: { describe: 'bash, zsh or fish' } },
   options: {},
   epilogue:

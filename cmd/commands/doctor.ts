@@ -24,7 +24,7 @@ export function formatFindings(findings: readonly Finding[], style: Style): stri
 
 export const doctorCommand: Command = defineCommand({
   name: 'doctor',
-  describe: 'Tell what this machine has and lacks for tsbuild',
+  describe: 'Tell what this machine lacks for tsbuild',
   positionals: {},
   options: { json: { type: 'boolean', describe: 'Print JSON' } },
   epilogue: 'Exits with 1 if something is missing that a build needs.',

@@ -8,7 +8,7 @@ const INSPECT_VERSION = 1;
 
 export const inspectCommand: Command = defineCommand({
   name: 'inspect',
-  describe: 'Print the manifest and config of an image, and what the store has of it, as JSON',
+  describe: 'Print what is known of an image, as JSON',
   positionals: { image: { describe: 'an image of the store' } },
   options: {},
   async run(args, context) {

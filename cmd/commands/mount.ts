@@ -58,7 +58,7 @@ function mountpointOf(given: string | undefined): string | undefined {
 
 export const mountCommand: Command = defineCommand({
   name: 'mount',
-  describe: 'Mount an image read-only, and run a command that sees it',
+  describe: 'Run a command that sees the files of an image',
   positionals: {
     image: { describe: 'an image of the store' },
     directory: { describe: 'where [a temporary directory]', optional: true },

@@ -20,7 +20,7 @@ export function parseAge(text: string): number {
 
 export const pruneCommand: Command = defineCommand({
   name: 'prune',
-  describe: 'Remove layers, blobs and cache records that nothing uses',
+  describe: 'Remove what nothing uses any more',
   positionals: {},
   options: {
     all: { type: 'boolean', alias: 'a', describe: 'Also what only the build cache uses' },

@@ -6,7 +6,7 @@ import { withTransfer } from '../transfer.js';
 
 export const pullCommand: Command = defineCommand({
   name: 'pull',
-  describe: 'Download an image from its registry into the store',
+  describe: 'Download an image into the store',
   positionals: { image: { describe: 'its name' } },
   options: {
     platform: { type: 'string', describe: "os/architecture[/variant] [this machine's]" },

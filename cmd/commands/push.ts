@@ -7,7 +7,7 @@ import { withTransfer } from '../transfer.js';
 
 export const pushCommand: Command = defineCommand({
   name: 'push',
-  describe: 'Upload an image of the store to a registry',
+  describe: 'Upload an image to a registry',
   positionals: {
     image: { describe: 'an image of the store' },
     name: { describe: 'its name in the registry [IMAGE]', optional: true },

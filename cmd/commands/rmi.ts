@@ -5,9 +5,10 @@ import { openStore } from '../store.js';
 
 export const rmiCommand: Command = defineCommand({
   name: 'rmi',
-  describe: 'Remove names of images; tsbuild prune frees what nothing uses then',
+  describe: 'Remove names of images',
   positionals: { images: { describe: 'images of the store', rest: true } },
   options: {},
+  epilogue: 'tsbuild prune frees what nothing uses then.',
   async run({ words }, context) {
     await using store = await openStore(context);
     // All are looked up first: one that does not exist leaves the others in place.

@@ -97,11 +97,12 @@ async function execute(spec: RunSpec, context: CommandContext): Promise<RunResul
 
 export const runCommandCommand: Command = defineCommand({
   name: 'run',
-  describe: 'Run a command in an image, on a file system that is thrown away',
+  describe: 'Run a command in an image',
   positionals: { image: { describe: 'an image of the store' } },
   options: OPTIONS,
   passOnAfter: 1,
-  epilogue: "The words after IMAGE are the command. Exits with the command's status.",
+  epilogue:
+    "The words after IMAGE are the command. What it writes is thrown away. Exits with the command's status.",
   async run(args, context) {
     await enterNamespaces();
     const { MOUNT_POINTS } = await import('../../src/exec/run-spec.js');

@@ -5,7 +5,7 @@ import { openStore } from '../store.js';
 
 export const tagCommand: Command = defineCommand({
   name: 'tag',
-  describe: 'Give an image of the local store another name',
+  describe: 'Give an image another name',
   positionals: {
     image: { describe: 'an image of the store' },
     name: { describe: 'its other name' },

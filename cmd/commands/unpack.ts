@@ -5,7 +5,7 @@ import { openStore } from '../store.js';
 
 export const unpackCommand: Command = defineCommand({
   name: 'unpack',
-  describe: 'Write the root file system of an image into a directory',
+  describe: 'Write the files of an image to a directory',
   positionals: {
     image: { describe: 'an image of the store' },
     directory: { describe: 'where; empty, or made' },

@@ -205,6 +205,21 @@ export class LayerIndex {
     return this.#bytes.toString('latin1', start, end) as ByteName;
   }
 
+  /** Below 0: the entry's name comes before `name`. Allocates nothing: lookups live on it. */
+  #compare(entry: number, name: ByteName): number {
+    const bytes = this.#bytes;
+    const at = this.#entriesAt + entry * ENTRY.size;
+    const start = this.#heapAt + bytes.readUInt32LE(at + ENTRY.nameAt);
+    const size = bytes.readUInt16LE(at + ENTRY.nameBytes);
+    if (start + size > bytes.length) damaged('found a name past its end');
+    const common = Math.min(size, name.length);
+    for (let i = 0; i < common; i++) {
+      const order = (bytes[start + i] ?? 0) - name.charCodeAt(i);
+      if (order !== 0) return order;
+    }
+    return size - name.length;
+  }
+
   #child(dir: Row, entry: number): Row | typeof WHITEOUT {
     const row = this.#bytes.readUInt32LE(this.#entriesAt + entry * ENTRY.size + ENTRY.row);
     if (row === WHITEOUT_ROW) return WHITEOUT;
@@ -218,9 +233,9 @@ export class LayerIndex {
     let { first: low, end: high } = this.#range(dir);
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const found = this.#name(middle);
-      if (found === name) return this.#child(dir, middle);
-      if (found < name) low = middle + 1;
+      const order = this.#compare(middle, name);
+      if (order === 0) return this.#child(dir, middle);
+      if (order < 0) low = middle + 1;
       else high = middle;
     }
     return undefined;

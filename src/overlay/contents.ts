@@ -8,6 +8,7 @@ import { ftruncate, openat, preadFull, pwrite } from '../sys/file.js';
 import { assert } from '../util/assert.js';
 import { copyBytes } from './copy-bytes.js';
 import type { Content, Node } from './node.js';
+import { Slab } from './slab.js';
 
 /** A file that grows beyond this leaves memory for a data file. */
 export const CONTENT_MEMORY_BYTES_MAX: number = PACK_FILE_BYTES_MAX;
@@ -41,6 +42,7 @@ export class Contents implements Disposable {
   readonly #writer: LayerWriter | undefined;
   readonly #fds = new FdCache(OWN_FDS_MAX);
   readonly #memoryBytesMax: number;
+  readonly #slab = new Slab();
   /** Nodes whose content is in memory, least recently written first. */
   readonly #inMemory = new Set<Node>();
   #memoryBytes = 0;
@@ -161,14 +163,14 @@ export class Contents implements Disposable {
     if (content?.kind === 'memory') {
       if (content.bytes.length >= size) return content.bytes;
       const capacity = Math.min(CONTENT_MEMORY_BYTES_MAX, Math.max(size, content.bytes.length * 2));
-      const grown = Buffer.alloc(capacity);
+      const grown = this.#slab.take(capacity);
       content.bytes.copy(grown, 0, 0, node.size);
       this.#memoryBytes += capacity - content.bytes.length;
       content.bytes = grown;
       return grown;
     }
     assert(this.#writer !== undefined || content === undefined, 'contents may be written');
-    const bytes = Buffer.alloc(Math.ceil(size / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
+    const bytes = this.#slab.take(Math.ceil(size / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
     if (keep > 0) this.read(node, bytes.subarray(0, keep), 0);
     node.content = { kind: 'memory', bytes };
     this.#inMemory.add(node);

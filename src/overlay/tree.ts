@@ -135,9 +135,9 @@ export class Tree {
     return names;
   }
 
-  /** The stable listing of a directory. */
+  /** The stable listing of a directory: sorted at first, so that builds do not depend on luck. */
   listing(parent: DirNode): Listing {
-    return (parent.dir.listing ??= new Listing(FIRST_COOKIE, this.names(parent)));
+    return (parent.dir.listing ??= new Listing(FIRST_COOKIE, this.names(parent).sort()));
   }
 
   isEmpty({ dir }: DirNode): boolean {

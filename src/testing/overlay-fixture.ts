@@ -68,7 +68,7 @@ export class LayerFixture {
   /** What the merged layers show. */
   async show(lowers: readonly LayerId[]): Promise<string[]> {
     using overlay = this.open(lowers);
-    return describeTree(new ImageTree(overlay));
+    return await describeTree(new ImageTree(overlay));
   }
 }
 

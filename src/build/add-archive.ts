@@ -95,7 +95,7 @@ class Unpacker {
     const make = nodeMake(meta, entry.linkname);
     if (entry.type === 'dir') {
       const merges = isDirectory(existing);
-      if (!merges && existing !== undefined) this.#tree.remove(parent, name);
+      if (existing !== undefined && !merges) this.#tree.remove(parent, name);
       const node = merges ? existing : this.#tree.makeNode(parent, name, nodeMeta(meta), make);
       this.#dirs.push({ node, meta });
       return;

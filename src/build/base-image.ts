@@ -10,7 +10,6 @@ import type { ImageRecord } from '../store/images.js';
 import type { StoredImage } from '../store/stored-image.js';
 import { ensureLayers } from '../store/unpack-layers.js';
 import { UserError } from '../util/errors.js';
-import { importImage } from './import-image.js';
 import type { RunningVertex } from './progress.js';
 import { pullToStore } from './pull-image.js';
 import { DEFAULT_PATH, formatEnv, parseEnv } from './scope.js';
@@ -83,7 +82,13 @@ async function findRecord(
 ): Promise<ImageRecord> {
   const { pull } = session.options;
   if (source.kind !== 'reference') {
-    return await importImage(session, source);
+    const { importImage } = await import('../output/import-image.js');
+    session.expectWork();
+    return await importImage(session.store, source, {
+      platform: session.platform,
+      signal: session.signal,
+      onProgress: (bytes) => running?.progress('bytes', bytes),
+    });
   }
   const reference = withDefaultTag(source.reference);
   const local = session.store.images.get(reference);

@@ -123,6 +123,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     return digest;
   }
 
+  // eslint-disable-next-line @typescript-eslint/require-await -- consumers pull at their own pace
   async *read(node: ContextNode): AsyncGenerator<Buffer> {
     using fd = this.#openFile(node);
     for (let position = 0; position < node.stat.size;) {

@@ -61,8 +61,9 @@ export class EntryCollector<Node> {
       const info = this.#files.info(node);
       const isDir = info.kind === 'dir';
       const path = `${prefix}${displayName(name)}`;
-      const excluded = this.#excludes?.ignores(path) === true;
-      if (excluded && !(isDir && this.#excludes?.mayContainUnignored(path) === true)) continue;
+      const excluded = this.#excludes?.ignores(path) ?? false;
+      const enter = isDir && (this.#excludes?.mayContainUnignored(path) ?? true);
+      if (excluded && !enter) continue;
       const entries = isDir ? await this.#below(node, `${path}/`) : [];
       if (!excluded || entries.length > 0) found.push({ name, node, info, entries });
     }

@@ -111,11 +111,6 @@ export function argvOf(state: StageState, command: RunCommandLine): string[] {
   return commandArgv(state.image.config, command);
 }
 
-/** The files that an argv of {@link argvOf} names. */
-function scriptsOf(command: RunCommandLine): Record<string, string> {
-  return command.form === 'script' ? { [command.name]: command.text } : {};
-}
-
 function scriptPath(name: string): string {
   return `/dev/pipes/${name}`;
 }

@@ -22,8 +22,10 @@ export function kindOfMode(mode: number): NodeKind {
 }
 
 /** Whether a node is there and is a directory. */
-export function isDirectory(node: TreeNode | undefined): node is TreeNode {
-  return node !== undefined && kindOfMode(node.mode) === 'dir';
+export function isDirectory(
+  node: TreeNode | undefined,
+): node is TreeNode & { readonly isDir: true } {
+  return node?.isDir === true;
 }
 
 /** A layer's metadata of a node of an image. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { build } from '../build/build.js';
 import type { BuildEvent } from '../build/events.js';
-import type { BuildOptions, BuildResult } from '../build/options.js';
+import type { BuildDeps, BuildOptions, BuildResult } from '../build/options.js';
 import { ImageTree } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
 import { parseReference } from '../oci/reference.js';
@@ -51,7 +51,11 @@ export class TestBuilds {
   }
 
   /** Builds the text of a Buildfile. */
-  async build(text: string, options: Partial<BuildOptions> = {}): Promise<BuildResult> {
+  async build(
+    text: string,
+    options: Partial<BuildOptions> = {},
+    deps: Partial<BuildDeps> = {},
+  ): Promise<BuildResult> {
     this.events = [];
     return await build(
       {
@@ -65,6 +69,7 @@ export class TestBuilds {
         registry: () => Promise.reject(new Error('this test has no registry')),
         emit: (event) => this.events.push(event),
         signal: new AbortController().signal,
+        ...deps,
       },
     );
   }

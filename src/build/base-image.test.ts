@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test from 'node:test';
+import { RegistryClient } from '../registry/client.js';
+import { parseOutputSpec } from '../output/output-spec.js';
+import { TestBuilds } from '../testing/builds.js';
+import { TestRegistry } from '../testing/registry.js';
+
+const BASE = 'FROM scratch\nCOPY f /f\nENV A=1\n';
+const ON_TOP = '\nCOPY g /g\nLABEL a=$A\n';
+const WANT = ['/f 644 0:0 "f"', '/g 644 0:0 "g"'];
+
+for (const type of ['oci', 'oci-archive', 'docker-archive']) {
+  test(`FROM takes an image of ${type}`, async (t) => {
+    const builds = await TestBuilds.create(t);
+    builds.files({ f: 'f', g: 'g' });
+    const dest = path.join(builds.dir, 'image');
+    const output = parseOutputSpec(`type=${type.replace('docker-archive', 'docker')},dest=${dest}`);
+    await builds.build(BASE, { tags: ['base'], outputs: [output] });
+    const other = await TestBuilds.create(t);
+    other.files({ f: 'f', g: 'g' });
+    await other.build(`FROM ${type}:${dest}${ON_TOP}`);
+    assert.deepEqual(await other.tree(), WANT);
+    const { config } = await other.image();
+    assert.deepEqual(config.config?.Labels, { a: '1' });
+    assert.equal(config.history?.length, 4);
+  });
+}
+
+test('FROM pulls an image, its blobs stay as they are when pushed again', async (t) => {
+  await using registry = await TestRegistry.start();
+  await using client = new RegistryClient({
+    insecureRegistries: [registry.host],
+    userAgent: 'test',
+  });
+  const deps = { registry: () => Promise.resolve(client) };
+  const base = `${registry.host}/team/base:1`;
+  const builds = await TestBuilds.create(t);
+  builds.files({ f: 'f', g: 'g' });
+  await builds.build(BASE, { tags: [base], push: true }, deps);
+  const other = await TestBuilds.create(t);
+  other.files({ f: 'f', g: 'g' });
+  const text = `FROM ${base}${ON_TOP}`;
+  const top = `${registry.host}/team/top:1`;
+  await assert.rejects(other.build(text, {}, deps), { code: 'TSB_IMAGE_NOT_FOUND' });
+  await other.build(text, { pull: 'missing', tags: [top], push: true }, deps);
+  const kinds = other.events.flatMap((event) =>
+    event.kind === 'vertex-added' ? [event.vertex.kind] : [],
+  );
+  assert(kinds.includes('transfer'));
+  await other.build(text, {}, deps);
+  assert.deepEqual(await other.tree(), WANT);
+  const { manifest } = await other.image();
+  assert.match(manifest.layers[0]?.mediaType ?? '', /\+gzip$/);
+  assert.match(manifest.layers[1]?.mediaType ?? '', /\.tar$/);
+});
+
+test('two stages on one image find it once', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ f: 'f', g: 'g' });
+  await builds.build(BASE, { tags: ['base'] });
+  await builds.build('FROM base AS a\nCOPY g /g\nFROM base\nCOPY --from=a /g /g\n');
+  assert.deepEqual(await builds.tree(), WANT);
+});

@@ -229,6 +229,24 @@ const CASES: readonly [string, (sh: Shell) => void, readonly string[]][] = [
     ['-lower/c', 'c', 'lower/', 'lower/dir/', 'lower/dir/a', 'lower/dir/b'],
   ],
   [
+    'a link of a lower file and its removal',
+    (sh) => {
+      sh.ln('/lower/f', '/lower/t');
+      sh.rm('/lower/t');
+    },
+    ['lower/'],
+  ],
+  [
+    'dpkg replacing one of three links',
+    (sh) => {
+      sh.ln('/lower/c', '/lower/c.dpkg-tmp');
+      sh.write('/lower/c.dpkg-new', 'new');
+      sh.mv('/lower/c.dpkg-new', '/lower/c');
+      sh.rm('/lower/c.dpkg-tmp');
+    },
+    ['lower/', 'lower/c'],
+  ],
+  [
     'truncation of a big lower file',
     (sh) => void sh.fs.setattr(sh.id('/lower/big'), { size: 5, killSuidgid: false }),
     ['lower/', 'lower/big'],

@@ -11,7 +11,7 @@ import { decodeDev } from '../sys/device-number.js';
 import { assertNever } from '../util/assert.js';
 import type { ByteName } from '../util/byte-name.js';
 import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from './lower.js';
-import { Node, linksOf, typeOf } from './node.js';
+import { Node, linksOf, typeOf, type Link } from './node.js';
 import { isDirNode, type DirNode, type Tree } from './tree.js';
 
 /** What a commit may be told. */
@@ -78,6 +78,10 @@ class Commit {
     for (const node of this.#tree.groups()) {
       if ((!node.changed && !node.relinked) || node.links === 0) continue;
       const links = linksOf(node);
+      if (links.every(isInPlace) && this.#equalsOrigin(node)) {
+        node.relinked = false;
+        continue;
+      }
       for (const { parent } of links) this.#tree.markDirty(parent);
       if (links.length < node.links) missing = true;
     }
@@ -140,7 +144,8 @@ class Commit {
       const merges = basis.length > 0 && sameSources(node.dir.sources, basis);
       return merges ? this.#emitMerged(node, basis) : this.#emitWhole(node, basis.length > 0);
     }
-    if (!node.relinked && sameRef(top, node.origin)) {
+    const asGroup = node.relinked && node.links > 1;
+    if (!asGroup && sameRef(top, node.origin)) {
       if (!node.changed || this.#equalsOrigin(node)) return undefined;
     }
     this.changes += 1;
@@ -222,6 +227,18 @@ class Commit {
       sameXattrs(node, before)
     );
   }
+}
+
+/** Whether lower layers have the same inode under this name, and under this path. */
+function isInPlace({ parent, name }: Link): boolean {
+  const { dir, link } = parent;
+  const child = dir?.children.get(name);
+  const lower = findLower(dir?.sources ?? NOTHING, name);
+  const same =
+    child?.dir === undefined
+      ? sameRef(lower[0], child?.origin)
+      : sameSources(lower, child.dir.sources);
+  return same && (link === undefined || isInPlace(link));
 }
 
 /** A mount point that nobody has touched. */

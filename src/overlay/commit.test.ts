@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { WHITEOUT, type LayerDir, type LayerId } from '../layer/types.js';
-import { LayerFixture, Shell, describeTree } from '../testing/overlay-fixture.js';
+import { CALLER, LayerFixture, Shell, describeTree } from '../testing/overlay-fixture.js';
 import { applyLayers } from '../testing/apply-layers.js';
 import { ImageTree } from './image-tree.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
@@ -248,7 +248,7 @@ const CASES: readonly [string, (sh: Shell) => void, readonly string[]][] = [
   ],
   [
     'truncation of a big lower file',
-    (sh) => void sh.fs.setattr(sh.id('/lower/big'), { size: 5, killSuidgid: false }),
+    (sh) => void sh.fs.setattr(sh.id('/lower/big'), { size: 5, killSuidgid: false }, CALLER),
     ['lower/', 'lower/big'],
   ],
   [

@@ -102,7 +102,7 @@ test('copyUp() keeps the mtime, the owner and set-id bits', (t) => {
 
 test('truncation to nothing copies nothing', (t) => {
   const { sh, fixture, overlay } = open(t, populate);
-  sh.fs.setattr(sh.id('/big'), { size: 0, killSuidgid: false });
+  sh.fs.setattr(sh.id('/big'), { size: 0, killSuidgid: false }, CALLER);
   assert.equal(sh.stat('/big').size, 0);
   void fixture;
   assert.equal(overlay.commit().contentBytes, 0);
@@ -121,7 +121,7 @@ test('killSuidgid drops suid, sgid of a program and its capabilities', (t) => {
 
 test('a set-gid directory hands down its group', (t) => {
   const { sh } = open(t, populate);
-  sh.fs.setattr(sh.id('/d'), { gid: 99, killSuidgid: false });
+  sh.fs.setattr(sh.id('/d'), { gid: 99, killSuidgid: false }, CALLER);
   sh.chmod('/d', 0o2755);
   const at = { parent: sh.id('/d'), rdev: 0 };
   const dir = sh.fs.mkdir({ ...at, name: byteNameOf('x'), mode: 0o40755 }, CALLER);

@@ -1,49 +1,68 @@
 /*
- * Mounts an overlay, runs a shell script in it and commits it: the child of `runMounted`, in a
- * mount namespace of its own. Reads its job as JSON from the first argument, and writes the
- * result as JSON to the descriptor 3.
+ * Mounts overlays one after the other on one server, runs a shell script in each and ends it: the
+ * child of `runMounted`, in a mount namespace of its own. Reads its job as JSON from the first
+ * argument, and writes the results as JSON to the descriptor 3.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 
 import { OverlayServer } from '../overlay/overlay-server.js';
-import type { MountRequest } from '../overlay/server-messages.js';
-import { messageOf } from '../util/errors.js';
+import { encodeError, type MountRequest, type WireError } from '../overlay/server-messages.js';
 
-/** What to do. */
-export interface MountedJob {
+/** What to do in one mount, and how to end it. */
+export interface MountedStep {
   readonly mount: MountRequest;
   readonly script: string;
+  /** `die`: this process kills itself. */
+  readonly end: 'commit' | 'discard' | 'kill server' | 'die';
 }
 
-/** What came of it. */
+/** What came of a step. */
 export interface MountedResult {
+  readonly serverPid: number;
   readonly status: number | null;
   readonly output: string;
-  readonly error?: string;
   readonly changes?: number;
+  readonly error?: WireError;
 }
 
-async function run({ mount, script }: MountedJob): Promise<MountedResult> {
-  await using server = OverlayServer.start();
-  await using mounted = await server.mount(mount);
-  const shell = spawn('bash', ['-c', script], {
-    cwd: mount.mountpoint,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+async function runScript(
+  cwd: string,
+  script: string,
+): Promise<Pick<MountedResult, 'status' | 'output'>> {
+  const shell = spawn('bash', ['-c', script], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   shell.stdout.on('data', (chunk: Buffer) => (output += chunk.toString('latin1')));
   shell.stderr.on('data', (chunk: Buffer) => (output += chunk.toString('latin1')));
   const [status] = (await once(shell, 'close')) as [number | null];
-  if (mount.upperdir === undefined) return { status, output };
-  const { changes } = await mounted.commit();
-  return { status, output, changes };
+  return { status, output };
 }
 
-const job = JSON.parse(process.argv[2] ?? '') as MountedJob;
-const result = await run(job).catch((error: unknown): MountedResult => {
-  const stack = error instanceof Error ? error.stack : undefined;
-  return { status: null, output: '', error: stack ?? messageOf(error) };
-});
-writeSync(3, JSON.stringify(result));
+async function run(server: OverlayServer, step: MountedStep): Promise<MountedResult> {
+  const serverPid = server.pid ?? 0;
+  let result: MountedResult = { serverPid, status: null, output: '' };
+  try {
+    await using mounted = await server.mount(step.mount);
+    result = { serverPid, ...(await runScript(step.mount.mountpoint, step.script)) };
+    if (step.end === 'die') {
+      writeSync(3, JSON.stringify([result]));
+      process.kill(process.pid, 'SIGKILL');
+    }
+    if (step.end === 'kill server') process.kill(serverPid, 'SIGKILL');
+    if (step.end === 'discard') {
+      await mounted.discard();
+      return result;
+    }
+    const { changes } = await mounted.commit();
+    return { ...result, changes };
+  } catch (error) {
+    return { ...result, error: encodeError(error) };
+  }
+}
+
+const steps = JSON.parse(process.argv[2] ?? '') as MountedStep[];
+const results: MountedResult[] = [];
+await using server = OverlayServer.start();
+for (const step of steps) results.push(await run(server, step));
+writeSync(3, JSON.stringify(results));

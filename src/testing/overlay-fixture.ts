@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 
-import type { Attr, Entry } from '../fuse/filesystem.js';
+import type { Attr, Caller, Entry } from '../fuse/filesystem.js';
 import { readTree } from '../layer/index-codec.js';
 import { LayerReader } from '../layer/layer-reader.js';
 import type { LayerDir, LayerId } from '../layer/types.js';
@@ -15,7 +15,8 @@ import { S_IFDIR, S_IFREG, direntType } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { byteName, byteNameOf, type ByteName } from '../util/byte-name.js';
 
-const CALLER = { uid: 0, gid: 0, pid: 1 };
+/** Root, as who asks. */
+export const CALLER: Caller = { uid: 0, gid: 0, pid: 1 };
 
 /** A directory of layers that is removed after the test. */
 export class LayerFixture {
@@ -151,7 +152,7 @@ export class Shell {
   write(file: string, text: string | Buffer, mode = 0o644): void {
     const make = { ...this.#split(file), mode: S_IFREG | mode, rdev: 0 };
     const nodeid = this.find(file)?.nodeid ?? this.fs.create(make, 0, CALLER).nodeid;
-    this.fs.setattr(nodeid, { size: 0, killSuidgid: false });
+    this.fs.setattr(nodeid, { size: 0, killSuidgid: false }, CALLER);
     this.pwrite(file, text, 0);
   }
 
@@ -170,15 +171,15 @@ export class Shell {
   }
 
   chmod(file: string, mode: number): void {
-    this.fs.setattr(this.id(file), { mode, killSuidgid: false });
+    this.fs.setattr(this.id(file), { mode, killSuidgid: false }, CALLER);
   }
 
   chown(file: string, uid: number, gid: number): void {
-    this.fs.setattr(this.id(file), { uid, gid, killSuidgid: true });
+    this.fs.setattr(this.id(file), { uid, gid, killSuidgid: true }, CALLER);
   }
 
   utimes(file: string, sec: number, nsec = 0): void {
-    this.fs.setattr(this.id(file), { mtime: { sec, nsec }, killSuidgid: false });
+    this.fs.setattr(this.id(file), { mtime: { sec, nsec }, killSuidgid: false }, CALLER);
   }
 
   setxattr(file: string, name: string, value: string): void {

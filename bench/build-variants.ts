@@ -25,7 +25,8 @@ async function buildahVariant(
     name,
     run: async () => {
       const options = ['--isolation', 'chroot', '--no-cache', '--pull=never', '-t', IMAGE];
-      const build = [...common, 'bud', ...options, ...proxy, workbench.context];
+      const file = join(workbench.context, 'Buildfile');
+      const build = [...common, 'bud', ...options, ...proxy, '-f', file, workbench.context];
       await run('buildah', build);
       return undefined;
     },

@@ -1,4 +1,5 @@
 import type { BuildEvent } from '../../src/build/events.js';
+import { NEVER_BUILT } from '../../src/cache/explain.js';
 import { ProgressModel, type Amount, type VertexView } from './model.js';
 import type { Renderer, Sink } from './renderer.js';
 import { formatBytes, formatDuration } from './text.js';
@@ -36,9 +37,7 @@ class PlainRenderer implements Renderer {
     if (event.kind === 'vertex-progress') this.#sayAmount(view, event.timeMs);
     // A step may be silent for a long time: its name is said at once.
     if (event.kind === 'vertex-started' && view.kind === 'step') this.#turnTo(view);
-    if (event.kind === 'vertex-completed' && view.missReason !== undefined) {
-      this.#say(view, `not cached: ${view.missReason}`);
-    }
+    if (event.kind === 'vertex-completed') this.#sayMissReason(view);
     if (['vertex-completed', 'vertex-failed', 'vertex-canceled'].includes(event.kind)) {
       this.#sayEnd(view);
     }
@@ -66,6 +65,12 @@ class PlainRenderer implements Renderer {
     const speaker = this.#speaker(view);
     this.#turnTo(speaker);
     this.#sink.write(`${`#${speaker.number} ${text}`.trimEnd()}\n`);
+  }
+
+  #sayMissReason(view: VertexView): void {
+    const { missReason } = view;
+    if (missReason === undefined || missReason === NEVER_BUILT) return;
+    this.#say(view, `not cached: ${missReason}`);
   }
 
   #sayEnd(view: VertexView): void {

@@ -13,12 +13,15 @@ const MEANINGS: Readonly<Record<string, string>> = {
   content: 'what is copied changed',
 };
 
+/** The reason that is none: the first build of a step. */
+export const NEVER_BUILT = 'the step was not built before';
+
 /**
  * Why a step with the inputs `now` was not found, when the step at the same place was last
  * carried out with `before`. The first changed part in the order of `now` is the reason.
  */
 export function explainMiss(now: PartDigests, before: PartDigests | undefined): string {
-  if (before === undefined) return 'the step was not built before';
+  if (before === undefined) return NEVER_BUILT;
   for (const [name, digest] of Object.entries(now)) {
     if (before[name] !== digest) return MEANINGS[name] ?? `${name} changed`;
   }

@@ -17,7 +17,8 @@ const paint =
   (text) =>
     text === '' ? '' : `\x1b[${code}m${text}\x1b[${end}m`;
 
-const COLOURED: Style = {
+/** With the escape sequences of ECMA-48. */
+export const COLOURED: Style = {
   red: paint(31, 39),
   green: paint(32, 39),
   yellow: paint(33, 39),

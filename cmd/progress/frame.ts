@@ -55,7 +55,7 @@ export function endLine(model: ProgressModel, view: VertexView, screen: Screen):
   const time = formatDuration(view.durationMs);
   switch (view.state) {
     case 'failed':
-      return spread(`✗ ${view.name}`, style.dim(time), columns, (text) => style.red(text));
+      return spread(`✗ ${view.name}`, time, columns, style.red);
     case 'canceled':
       return spread(`- ${view.name}`, 'canceled', columns, style.dim);
     default: {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { PLAIN } from '../style.js';
+import { stripVTControlCharacters } from 'node:util';
+import { COLOURED, PLAIN, type Style } from '../style.js';
 import { jsonRenderer } from './json.js';
 import { plainRenderer } from './plain.js';
 import { quietRenderer } from './quiet.js';
@@ -113,10 +114,10 @@ last
 });
 
 /** Draws the scenario up to `untilMs` on a terminal of this size. */
-function drawn(columns: number, rows: number, untilMs: number): FakeTerminal {
+function drawn(columns: number, rows: number, untilMs: number, style: Style = PLAIN): FakeTerminal {
   const terminal = new FakeTerminal(columns, rows);
   let nowMs = 0;
-  const renderer = ttyRenderer(terminal, { style: PLAIN, now: () => nowMs, timer: false });
+  const renderer = ttyRenderer(terminal, { style, now: () => nowMs, timer: false });
   for (const event of [...scenario(), ...failure()]) {
     if (event.timeMs > untilMs) break;
     nowMs = event.timeMs;
@@ -185,4 +186,11 @@ test('ttyRenderer() draws over itself after the terminal became narrower', () =>
   renderer.draw();
   const summaries = terminal.lines().filter((line) => line.startsWith('Building'));
   assert.equal(summaries.length, 1);
+});
+
+test('ttyRenderer() draws the same with colours', () => {
+  for (const untilMs of [1000, 4500, 5000]) {
+    const coloured = drawn(60, 24, untilMs, COLOURED).lines().map(stripVTControlCharacters);
+    assert.deepEqual(coloured, drawn(60, 24, untilMs).lines());
+  }
 });

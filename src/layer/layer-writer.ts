@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_RDWR } from '../sys/constants.js';
+import { unlinkat } from '../sys/directory.js';
 import type { Fd } from '../sys/fd.js';
 import { ftruncate, openat, preadFull, pwrite, syncfs } from '../sys/file.js';
 import { assert } from '../util/assert.js';
@@ -120,7 +121,7 @@ export class LayerWriter implements Disposable {
 
   /** Removes a data file that nothing refers to any more. */
   removeDataFile(number: number): void {
-    fs.rmSync(path.join(this.dir, 'data', String(number)), { force: true });
+    unlinkat(this.#dirFd, `data/${number}`);
   }
 
   /**

@@ -101,10 +101,10 @@ test('copyUp() keeps the mtime, the owner and set-id bits', (t) => {
 });
 
 test('truncation to nothing copies nothing', (t) => {
-  const { sh, fixture, overlay } = open(t, populate);
+  const { sh, overlay } = open(t, populate);
   sh.fs.setattr(sh.id('/big'), { size: 0, killSuidgid: false }, CALLER);
   assert.equal(sh.stat('/big').size, 0);
-  void fixture;
+
   assert.equal(overlay.commit().contentBytes, 0);
 });
 
@@ -191,7 +191,7 @@ test('the mtime of a directory differs after each change of its entries', (t) =>
 });
 
 test('contents beyond the limit of memory go to the pack', (t) => {
-  const { sh, overlay, fixture } = open(t, populate, { memoryBytesMax: 100_000 });
+  const { sh, overlay } = open(t, populate, { memoryBytesMax: 100_000 });
   for (let i = 0; i < 100; i++) sh.write(`/m${i}`, Buffer.alloc(10_000, i));
   for (let i = 0; i < 100; i += 2) sh.pwrite(`/m${i}`, 'new', 3);
   for (let i = 0; i < 100; i++) {
@@ -200,7 +200,6 @@ test('contents beyond the limit of memory go to the pack', (t) => {
     assert(sh.readNode(sh.id(`/m${i}`)).equals(want));
   }
   overlay.commit();
-  void fixture;
 });
 
 test('fallocate() allocates, keeps the size, punches and zeroes', (t) => {

@@ -16,7 +16,7 @@ import type {
   StatFs,
   Write,
 } from '../fuse/filesystem.js';
-import { S_IFLNK } from '../sys/constants.js';
+import { NAME_MAX, S_IFLNK } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
 import { typeOf, type Node } from './node.js';
@@ -57,6 +57,7 @@ export class OverlayFileSystem implements FileSystem {
 
   lookup(parent: NodeId, name: ByteName): Entry | undefined {
     const dir = this.#tree.directory(parent);
+    if (name.length > NAME_MAX) throw new FsError('ENAMETOOLONG', 'lookup');
     // The kernel asks for these only to resolve file handles.
     if (name === '..') return referenced(dir.link?.parent ?? dir);
     if (name === '.') return referenced(dir);

@@ -89,12 +89,16 @@ export class OverlayServer implements AsyncDisposable {
     this.#current = mount;
     this.#child.ref();
     this.#socket.ref();
+    let isMounted = false;
     try {
       await this.ask({ type: 'mount', mount: request }, 'mounted');
+      isMounted = true;
       await this.#race(fs.promises.stat(request.mountpoint));
     } catch (error) {
       this.#current = undefined;
       this.unref();
+      // It serves a mount that nobody got.
+      if (isMounted) await this.kill();
       throw error;
     }
     return mount;

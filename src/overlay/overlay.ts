@@ -56,7 +56,12 @@ export class Overlay implements Disposable {
       ...(memoryBytesMax !== undefined && { memoryBytesMax }),
     });
     this.tree = new Tree({ layers, contents, readOnly: upperdir === undefined, clock });
-    for (const each of synthetic) addSynthetic(this.tree, each);
+    try {
+      for (const each of synthetic) addSynthetic(this.tree, each);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Opens the lower layers (an index is read as a whole, once) and makes `upperdir`. */

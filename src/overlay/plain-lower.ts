@@ -6,7 +6,7 @@ import { fstatat, type Statx } from '../sys/stat.js';
 import { getxattr, listxattr } from '../sys/xattr.js';
 import { WHITEOUT } from '../layer/types.js';
 import { byteName, byteNameOf, nameBytes, type ByteName } from '../util/byte-name.js';
-import { hasCode } from '../util/errors.js';
+import { UserError, hasCode } from '../util/errors.js';
 import type { Handle, LowerLayer } from './lower.js';
 import { isDirMode, typeOf, type Node } from './node.js';
 
@@ -39,7 +39,7 @@ export class PlainLower implements LowerLayer {
     const path = Buffer.from(dir);
     const stat = fstatat(undefined, path, { follow: true });
     if (stat === undefined || !isDirMode(stat.mode)) {
-      throw new Error(`Cannot use '${dir}' as a lower directory: it is not a directory`);
+      throw new UserError('TSB_BUILD', `Cannot use '${dir}' as a layer: it is not a directory`);
     }
     this.#inodes.push({ path, stat, names: undefined, opaque: false });
   }

@@ -1,5 +1,5 @@
 import { S_IFDIR, S_IFREG } from '../sys/constants.js';
-import { byteNameOf } from '../util/byte-name.js';
+import { byteNameOf, type ByteName } from '../util/byte-name.js';
 import { stampNew } from './clock.js';
 import { Directory } from './node.js';
 import { walkPath } from './path-walk.js';
@@ -19,8 +19,14 @@ export interface Synthetic {
 export function addSynthetic(tree: Tree, { path, kind }: Synthetic): void {
   const walked = walkPath(tree, byteNameOf(path), true);
   if (walked.kind === 'found') return;
-  const names = walked.names.filter((name) => name !== '' && name !== '.');
   let { parent } = walked;
+  const names: ByteName[] = [];
+  for (const name of walked.names) {
+    if (name === '' || name === '.') continue;
+    // Behind a missing name, `..` can only mean the name before it, as for mkdir -p.
+    if (name === '..') names.pop();
+    else names.push(name);
+  }
   for (const [i, name] of names.entries()) {
     const isDir = kind === 'dir' || i < names.length - 1;
     const node = isDir

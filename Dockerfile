@@ -10,7 +10,7 @@ COPY package.json package-lock.json tsconfig.json ./
 COPY scripts scripts
 COPY src src
 COPY cmd cmd
-RUN npm ci && npm prune --omit=dev
+RUN npm ci && npm prune --omit=dev && find dist -name '*.test.*' -delete
 
 FROM ${BASE}
 RUN apt-get update \

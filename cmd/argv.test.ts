@@ -41,6 +41,8 @@ const GOOD: [string, string][] = [
   ['--root /x run debian ls -l --root', '--root /x run debian -- ls -l --root'],
   ['run --network none debian -- ls', 'run --network none debian -- ls'],
   ['run debian', 'run debian'],
+  ['run debian -c x', 'run debian -- -c x'],
+  ['run debian --help', 'run debian -- --help'],
   ['build --help', 'build --help'],
   ['--version', '--version'],
 ];

@@ -129,6 +129,10 @@ export function prepareArgv(argv: readonly string[], commands: readonly Command[
   while (index < argv.length) {
     const typed = argv[index] ?? '';
     if (typed === '--') break;
+    if (positionals.length === command?.passOnAfter) {
+      prepared.push('--');
+      break;
+    }
     if (typed.length > 1 && typed.startsWith('-')) {
       const commandName = command === undefined ? 'tsbuild' : `tsbuild ${command.name}`;
       const taken = takeFlag(typed, { flags, commandName, seen, next: argv[index + 1] });
@@ -139,9 +143,6 @@ export function prepareArgv(argv: readonly string[], commands: readonly Command[
     if (command === undefined) {
       command = findCommand(typed, commands);
       flags = flagsOf(GLOBAL_OPTIONS, command.options);
-    } else if (positionals.length === command.passOnAfter) {
-      prepared.push('--');
-      break;
     } else {
       positionals.push(typed);
     }

@@ -32,8 +32,7 @@ export interface ContextNode {
   /** Below the context's root, which is empty. */
   readonly path: ByteName;
   readonly stat: Statx;
-  /** Of a symbolic link. */
-  readonly target: ByteName | undefined;
+  readonly info: SourceInfo;
 }
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -74,20 +73,16 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     this.#dir = dir;
     this.#ignore = ignore;
     this.#memo = memo;
-    this.root = { path: '' as ByteName, stat: fstat(dir), target: undefined };
+    const stat = fstat(dir);
+    this.root = { path: '' as ByteName, stat, info: infoOf(stat, undefined) };
   }
 
   [Symbol.dispose](): void {
     this.#dir.close();
   }
 
-  info({ stat, target }: ContextNode): SourceInfo {
-    const { mode, size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
-    const meta: InodeMeta = {
-      ...{ mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec },
-      ...{ uid: 0, gid: 0, xattrs: undefined },
-    };
-    return { kind: kindOfMode(mode), meta, size, target };
+  info({ info }: ContextNode): SourceInfo {
+    return info;
   }
 
   child(dir: ContextNode, name: ByteName): ContextNode | undefined {
@@ -148,9 +143,9 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
   }
 
   async place(node: ContextNode, { tree, parent, name, meta }: Placement): Promise<void> {
-    const { kind } = this.info(node);
+    const { kind, target } = node.info;
     if (kind !== 'file') {
-      tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta, node.target));
+      tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta, target));
     } else {
       await tree.writeFile(parent, name, nodeMeta(meta), this.read(node));
     }
@@ -162,7 +157,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     const path = (dir.path === '' ? name : `${dir.path}/${name}`) as ByteName;
     const isLink = (stat.mode & S_IFMT) === S_IFLNK;
     const target = isLink ? byteName(readlinkat(fd, nameBytes(name))) : undefined;
-    return { path, stat, target };
+    return { path, stat, info: infoOf(stat, target) };
   }
 
   /** Sockets are never copied; an ignored directory is there if something in it is not ignored. */
@@ -206,4 +201,12 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
       hint: 'Run the build again when nothing writes to the context',
     });
   }
+}
+
+/** Files of the context belong to root, whoever owns them here; their xattrs are left. */
+function infoOf(stat: Statx, target: ByteName | undefined): SourceInfo {
+  const { mode, size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
+  const owner = { uid: 0, gid: 0, xattrs: undefined };
+  const meta: InodeMeta = { mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec, ...owner };
+  return { kind: kindOfMode(mode), meta, size, target };
 }

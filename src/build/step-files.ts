@@ -40,10 +40,11 @@ export async function applyFileInstruction(
     // Stays the same when something is inserted before it.
     ...[instruction.kind, instruction.original],
   ];
+  const source = await sourceOf(run, instruction);
   const startMs = performance.now();
   const result = await session.progress.run(vertex, async (running) => {
     try {
-      return await carryOut(run, state, { instruction, place, running });
+      return await carryOut(session, state, { instruction, place, running, source });
     } catch (error) {
       throw explainFailure(error, session.store.root);
     }
@@ -54,19 +55,32 @@ export async function applyFileInstruction(
   return afterwards(state, instruction, result);
 }
 
-interface Work<I extends FileInstruction> {
-  readonly instruction: I;
-  readonly place: Place;
-  readonly running: RunningVertex;
+/** What a COPY's `--from` means. */
+interface CopySource {
+  readonly state: StageState;
+  /** For messages. */
+  readonly what: string;
 }
 
-async function carryOut(
-  run: StageRun,
-  state: StageState,
-  work: Work<FileInstruction>,
-): Promise<StepResult> {
-  const { session } = run;
-  const { instruction, place, running } = work;
+interface Work {
+  readonly instruction: FileInstruction;
+  readonly place: Place;
+  readonly running: RunningVertex;
+  readonly source: CopySource | undefined;
+}
+
+/** Waits for the stage or image that a COPY copies from; undefined: the build context. */
+async function sourceOf(
+  { stages, planned, resolve }: StageRun,
+  instruction: FileInstruction,
+): Promise<CopySource | undefined> {
+  if (instruction.kind !== 'copy' || instruction.from === undefined) return undefined;
+  const files = resolveFrom(instruction.from, { stages, index: planned.stage.index });
+  return { state: await resolve(files, undefined), what: whatOf(files) };
+}
+
+async function carryOut(session: Session, state: StageState, work: Work): Promise<StepResult> {
+  const { instruction, place, running, source } = work;
   switch (instruction.kind) {
     case 'run': {
       const step = { instruction, state };
@@ -90,12 +104,9 @@ async function carryOut(
     case 'add':
     case 'copy': {
       const step = { instruction, state };
-      const from = instruction.kind === 'copy' ? instruction.from : undefined;
-      if (from === undefined) return await copyFromContext(session, step, work);
-      const { stages, planned } = run;
-      const files = resolveFrom(from, { stages, index: planned.stage.index });
-      const source = await run.resolve(files, undefined);
-      return await copyFromImage(session, step, { ...work, source, what: whatOf(files) });
+      return source === undefined
+        ? await copyFromContext(session, step, work)
+        : await copyFromImage(session, step, { ...work, source });
     }
     default:
       return assertNever(instruction, 'instruction');
@@ -110,7 +121,7 @@ const NOTHING_DONE = {
 async function copyFromContext(
   session: Session,
   step: CopyStep,
-  { place, running }: Pick<Work<FileInstruction>, 'place' | 'running'>,
+  { place, running }: Work,
 ): Promise<StepResult> {
   const files = await session.context.open();
   const gathered = await gatherCopy(session, step, files);
@@ -124,21 +135,17 @@ async function copyFromContext(
 async function copyFromImage(
   session: Session,
   step: CopyStep,
-  {
-    place,
-    running,
-    source,
-    what,
-  }: Pick<Work<FileInstruction>, 'place' | 'running'> & { source: StageState; what: string },
+  { place, running, source }: Work & { source: CopySource },
 ): Promise<StepResult> {
-  const definition = cacheKeyOf(definitionParts(session, step, source));
+  const definition = cacheKeyOf(definitionParts(session, step, source.state));
   const known = await findKnown(session, definition);
   if (known !== undefined) {
     running.outcome({ cached: true });
     return known;
   }
-  using overlay = openOverlay(session, source);
-  const gathered = await gatherCopy(session, step, new ImageFiles(new ImageTree(overlay), what));
+  using overlay = openOverlay(session, source.state);
+  const files = new ImageFiles(new ImageTree(overlay), source.what);
+  const gathered = await gatherCopy(session, step, files);
   const result = await cachedStep(session, running, {
     place,
     parts: await copyParts(session, gathered),

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { KeyParts } from '../cache/key.js';
 import { sortedPairs } from '../cache/key.js';
 import type { RunCommandLine, RunInstruction } from '../dockerfile/ast.js';
-import type { RunSpec } from '../exec/run-spec.js';
+import type { OutputHandler, RunSpec } from '../exec/run-spec.js';
 import { MOUNT_POINTS } from '../exec/run-spec.js';
 import { runCommand } from '../exec/run.js';
 import type { LayerId } from '../layer/types.js';
@@ -68,13 +68,14 @@ export async function executeRun(
       ...{ mountpoint, upperdir },
     });
     const tail = new OutputTail();
-    const result = await runCommand(specOf(session, step, { rootfs: mountpoint, user }), {
-      ...{ signal: session.signal, helper },
-      onOutput: (stream, chunk) => {
-        tail.add(chunk);
-        running.output(stream, chunk);
-      },
-    });
+    const spec = specOf(session, step, { rootfs: mountpoint, user });
+    const onOutput: OutputHandler = (stream, chunk) => {
+      tail.add(chunk);
+      running.output(stream, chunk);
+    };
+    const result = await mount.use(session.signal, (signal) =>
+      runCommand(spec, { signal, helper, onOutput }),
+    );
     if (result.exitCode !== 0 || result.signal !== undefined) {
       throw new RunFailedError({ instruction: step.instruction, result, tail: tail.text() });
     }

@@ -18,33 +18,43 @@ export type KeyParts = readonly (readonly [name: string, value: KeyValue])[];
 /** The digests of a step's inputs by name: what a record keeps instead of the values. */
 export type PartDigests = Readonly<Record<string, string>>;
 
+const PENDING_LENGTH_MAX = 16 * 1024;
+
 /**
  * SHA-256 over values. The encoding is injective: each value is a letter for its type, and its
  * length or count, before its bytes, so no two sequences of values give the same bytes.
  */
 export class CanonicalHash {
   readonly #hash: Hash = createHash('sha256');
+  /** Not hashed yet: a call for each value would cost more than the values. */
+  #pending = '';
 
   add(value: KeyValue): this {
-    const hash = this.#hash;
     if (value === undefined) {
-      hash.update('u');
+      this.#pending += 'u';
     } else if (typeof value === 'string') {
-      hash.update(`s${Buffer.byteLength(value, 'utf8')}:`).update(value, 'utf8');
+      this.#pending += `s${Buffer.byteLength(value, 'utf8')}:${value}`;
     } else if (typeof value === 'number') {
-      hash.update(`n${value};`);
+      this.#pending += `n${value};`;
     } else if (typeof value === 'boolean') {
-      hash.update(value ? 't' : 'f');
+      this.#pending += value ? 't' : 'f';
     } else {
-      hash.update(`l${value.length}:`);
+      this.#pending += `l${value.length}:`;
       for (const item of value) this.add(item);
     }
+    if (this.#pending.length > PENDING_LENGTH_MAX) this.#flush();
     return this;
   }
 
   /** 64 lower-case hex digits. Ends the hash. */
   hex(): string {
+    this.#flush();
     return this.#hash.digest('hex');
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#pending, 'utf8');
+    this.#pending = '';
   }
 }
 

@@ -22,7 +22,8 @@ const DRAIN_IDLE_MS = 2000;
 export interface RunOptions {
   /**
    * Interrupts the RUN: its process group gets SIGINT if the reason is `'SIGINT'`, else SIGTERM,
-   * and is killed after RUN_GRACE_MS.
+   * and is killed after RUN_GRACE_MS. It is killed at once if the reason is an error: then there
+   * is nothing left to clean up in.
    */
   readonly signal?: AbortSignal;
   /** Takes the output as it comes, each stream in order; the command waits for a slow one. */
@@ -80,6 +81,10 @@ function throwIfInterrupted(signal: AbortSignal | undefined): void {
 function interruptOn(signal: AbortSignal | undefined, helper: RunHelper): Disposable {
   let grace: NodeJS.Timeout | undefined;
   const interrupt = (): void => {
+    if (signal?.reason instanceof UserError) {
+      helper.kill();
+      return;
+    }
     const name = signal?.reason === 'SIGINT' ? 'SIGINT' : 'SIGTERM';
     helper.control.write(formatMessage({ kind: 'signal', signal: name }));
     grace = setTimeout(() => helper.kill(), RUN_GRACE_MS);

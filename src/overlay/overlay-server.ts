@@ -36,6 +36,7 @@ export class OverlayServer implements AsyncDisposable {
   readonly #exited: Promise<void>;
   #wake: (() => void) | undefined;
   #death: string | undefined;
+  readonly #died = new AbortController();
   #current: OverlayMount | undefined;
 
   private constructor({ logFile }: OverlayServerOptions) {
@@ -54,6 +55,7 @@ export class OverlayServer implements AsyncDisposable {
     this.#exited = new Promise((resolve) => {
       const ended = (why: string): void => {
         this.#death ??= why;
+        this.#died.abort(this.#deathError());
         this.#wake?.();
         resolve();
       };
@@ -110,6 +112,11 @@ export class OverlayServer implements AsyncDisposable {
       throw this.#deathError();
     });
     return Promise.race([promise, died]);
+  }
+
+  /** Aborts when the process dies; the reason is a UserError that says so. */
+  get died(): AbortSignal {
+    return this.#died.signal;
   }
 
   /** Sends a request and waits for its report. */
@@ -195,6 +202,24 @@ export class OverlayMount implements AsyncDisposable {
     this.#server = server;
     this.#upperdir = request.upperdir;
     this.#ended = ended;
+  }
+
+  /**
+   * Does `work` on the mount. Its signal aborts when `signal` does, or, with a UserError as its
+   * reason, when the server dies; that error is thrown then, whatever became of the work.
+   */
+  async use<T>(
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { died } = this.#server;
+    const signals = signal === undefined ? [died] : [signal, died];
+    try {
+      return await work(AbortSignal.any(signals));
+    } finally {
+      // eslint-disable-next-line no-unsafe-finally -- the cause, instead of what followed from it
+      if (died.aborted) throw died.reason;
+    }
   }
 
   /**

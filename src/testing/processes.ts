@@ -24,6 +24,24 @@ export function findProcesses(token: string): ProcessInfo[] {
   return found;
 }
 
+/** Process `pid` and all that descend from it, parents first; empty when it has ended. */
+export function findFamily(pid: number): number[] {
+  if (readProc(pid, 'cmdline') === '') return [];
+  const children = readdirTasks(pid).flatMap((task) =>
+    readProc(pid, `task/${task}/children`).split(' ').filter(Boolean).map(Number),
+  );
+  return [pid, ...children.flatMap(findFamily)];
+}
+
+function readdirTasks(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ESRCH')) return [];
+    throw error;
+  }
+}
+
 /** Processes that see a mount whose line in mountinfo contains `token`. */
 export function findMounts(token: string): string[] {
   const lines = new Set<string>();

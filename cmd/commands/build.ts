@@ -124,7 +124,11 @@ export const buildCommand: Command = defineCommand({
     await using cleanup = new Cleanup();
     const registry = once(async () => cleanup.use(await openRegistry(context)));
     const result = await withRenderer(progressModeOf(options, context.env), context, (emit) =>
-      build(buildOptions, { store, registry, emit, signal: context.signal }),
+      build(buildOptions, {
+        ...{ store, registry, emit },
+        signal: context.signal,
+        logFile: context.logFile,
+      }),
     );
     await report(result, options, context);
     return EXIT.ok;

@@ -31,6 +31,7 @@ import { isFileInstruction } from './step-config.js';
 
 /** What positions call a Buildfile that came from standard input. */
 const STDIN_NAME = '-';
+const EPOCH_ARG = 'SOURCE_DATE_EPOCH';
 
 /**
  * Builds an image: parses and plans the Buildfile, carries out its steps or takes them from the
@@ -61,20 +62,25 @@ async function run(
   deps: BuildDeps,
   { progress, stop, signal }: { progress: Progress; stop: AbortController; signal: AbortSignal },
 ): Promise<Omit<BuildResult, 'durationMs'>> {
-  const options: BuildOptions = { ...given, context: path.resolve(given.context) };
+  const options = completeOptions(given);
   const { store, registry } = deps;
   const host = hostPlatform();
   const platform = choosePlatform(options.platform, host);
   const tags = options.tags.map(parseTag);
   const buildfile = parseBuildfile(options.buildfile.text, options.buildfile.path ?? STDIN_NAME);
-  const predefined = platformArgs({ target: platform, build: host }, options.target ?? 'default');
+  const predefined = {
+    ...platformArgs({ target: platform, build: host }, options.target ?? 'default'),
+    ...epochArgs(options),
+  };
   const { target, buildArgs } = options;
   const plan = planBuild(buildfile, { target, buildArgs, predefined });
   announce(progress, { buildfile, plan, tags });
   warnOfUnusedArgs(progress, options, buildfile);
   const jobs = options.jobs ?? availableParallelism();
   await using cleanup = new Cleanup();
-  const servers = cleanup.use(new ServerPool({ jobs, runs: countRuns(plan) }));
+  const servers = cleanup.use(
+    new ServerPool({ jobs, runs: countRuns(plan), logFile: deps.logFile }),
+  );
   const packer = new LayerPacker(store, { signal: deps.signal, jobs });
   const context = cleanup.use(
     new ContextSource(options.context, {
@@ -99,6 +105,19 @@ async function run(
     steps: await session.reports(),
     outputs,
   };
+}
+
+function completeOptions(options: BuildOptions): BuildOptions {
+  const context = path.resolve(options.context);
+  const text = options.buildArgs[EPOCH_ARG];
+  if (options.sourceDateEpoch !== undefined || text === undefined) return { ...options, context };
+  if (/^\d{1,12}$/.test(text)) return { ...options, context, sourceDateEpoch: Number(text) };
+  throw new UserError('TSB_USAGE', `Cannot use ${EPOCH_ARG}="${text}": want seconds since 1970`);
+}
+
+/** A stage that declares it sees the time, wherever it was set. */
+function epochArgs({ sourceDateEpoch }: BuildOptions): Record<string, string> {
+  return sourceDateEpoch === undefined ? {} : { [EPOCH_ARG]: String(sourceDateEpoch) };
 }
 
 /** Solves; what is left to do for the cache is done even if a step has failed. */

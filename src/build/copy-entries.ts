@@ -1,9 +1,7 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { CanonicalHash } from '../cache/key.js';
-import type { IgnoreMatcher } from '../dockerfile/ignore.js';
 import type { InodeMeta, Xattrs } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
-import { displayName } from '../util/byte-name.js';
 import type { Match, SourceFiles, SourceInfo } from './copy-source.js';
 import type { ModeChange } from './file-mode.js';
 import type { Owner } from './image-users.js';
@@ -21,53 +19,35 @@ export interface CopyEntry<Node> {
 /** Lets timers, signals and output have their turn after this many files. */
 const FILES_PER_TURN = 256;
 
-/** Gathers everything below the matches. `excludes` are relative to each directory source. */
+/** Gathers everything below the sources of a copy. */
 export class EntryCollector<Node> {
   readonly #files: SourceFiles<Node>;
-  readonly #excludes: IgnoreMatcher | undefined;
   readonly #signal: AbortSignal;
   #count = 0;
 
-  constructor(
-    files: SourceFiles<Node>,
-    { excludes, signal }: { excludes: IgnoreMatcher | undefined; signal: AbortSignal },
-  ) {
+  constructor(files: SourceFiles<Node>, { signal }: { signal: AbortSignal }) {
     this.#files = files;
-    this.#excludes = excludes;
     this.#signal = signal;
   }
 
-  /** Entries seen so far. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** The match with all that is below it; undefined if it is a file that is excluded. */
-  async collect({ path, node }: Match<Node>): Promise<CopyEntry<Node> | undefined> {
+  /** The match with all that is below it. */
+  async collect({ path, node }: Match<Node>): Promise<CopyEntry<Node>> {
     const name = path.slice(path.lastIndexOf('/') + 1) as ByteName;
-    const info = this.#files.info(node);
-    if (info.kind === 'dir') return { name, node, info, entries: await this.#below(node, '') };
-    if (this.#excludes?.ignores(displayName(name)) === true) return undefined;
-    return { name, node, info, entries: [] };
+    return await this.#entry(name, node);
   }
 
-  async #below(dir: Node, prefix: string): Promise<CopyEntry<Node>[]> {
-    const found: CopyEntry<Node>[] = [];
-    for (const [name, node] of this.#files.children(dir)) {
+  async #entry(name: ByteName, node: Node): Promise<CopyEntry<Node>> {
+    const info = this.#files.info(node);
+    const entries: CopyEntry<Node>[] = [];
+    if (info.kind !== 'dir') return { name, node, info, entries };
+    for (const [childName, child] of this.#files.children(node)) {
       if (++this.#count % FILES_PER_TURN === 0) {
         await nextTick();
         this.#signal.throwIfAborted();
       }
-      const info = this.#files.info(node);
-      const isDir = info.kind === 'dir';
-      const path = `${prefix}${displayName(name)}`;
-      const excluded = this.#excludes?.ignores(path) ?? false;
-      const enter = isDir && (this.#excludes?.mayContainUnignored(path) ?? true);
-      if (excluded && !enter) continue;
-      const entries = isDir ? await this.#below(node, `${path}/`) : [];
-      if (!excluded || entries.length > 0) found.push({ name, node, info, entries });
+      entries.push(await this.#entry(childName, child));
     }
-    return found;
+    return { name, node, info, entries };
   }
 }
 

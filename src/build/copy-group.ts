@@ -30,12 +30,9 @@ export async function gather<Node>(
   matches: readonly Match<Node>[],
   { signal, unpack }: GatherOptions,
 ): Promise<CopyGroup> {
-  const collector = new EntryCollector(files, { excludes: undefined, signal });
+  const collector = new EntryCollector(files, { signal });
   const sources: CopyEntry<Node>[] = [];
-  for (const match of matches) {
-    const source = await collector.collect(match);
-    if (source !== undefined) sources.push(source);
-  }
+  for (const match of matches) sources.push(await collector.collect(match));
   return {
     sources: sources.length,
     digest: (changeMode) => digestEntries(files, sources, changeMode),

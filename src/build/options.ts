@@ -55,6 +55,8 @@ export interface BuildDeps {
   /** Called only when a registry is needed: loading the client takes time. */
   readonly registry: () => Promise<RegistryClient>;
   readonly emit: Emit;
+  /** Where the file-system servers log, instead of the standard error stream. */
+  readonly logFile?: string | undefined;
   /** Aborting leaves no work directory, mount or process. */
   readonly signal: AbortSignal;
 }

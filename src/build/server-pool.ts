@@ -10,6 +10,16 @@ export interface Sandbox {
   readonly helper: RunHelper;
 }
 
+/** How to lend. */
+export interface ServerPoolOptions {
+  /** RUNs at the same time. */
+  readonly jobs: number;
+  /** RUNs of the plan. */
+  readonly runs: number;
+  /** Of the servers; undefined: the standard error stream. */
+  readonly logFile: string | undefined;
+}
+
 type RunHelper = ReturnType<typeof prestart>;
 
 /**
@@ -19,13 +29,15 @@ type RunHelper = ReturnType<typeof prestart>;
  */
 export class ServerPool implements AsyncDisposable {
   readonly #limit: Limit;
+  readonly #logFile: string | undefined;
   readonly #idle: OverlayServer[] = [];
   readonly #all: OverlayServer[] = [];
   #helper: RunHelper | undefined;
   /** RUNs that are still to come, unless the cache has them. */
   #runs: number;
 
-  constructor({ jobs, runs }: { jobs: number; runs: number }) {
+  constructor({ jobs, runs, logFile }: ServerPoolOptions) {
+    this.#logFile = logFile;
     this.#limit = new Limit(jobs);
     this.#runs = runs;
   }
@@ -68,7 +80,7 @@ export class ServerPool implements AsyncDisposable {
   }
 
   #start(): OverlayServer {
-    const server = OverlayServer.start();
+    const server = OverlayServer.start({ logFile: this.#logFile });
     this.#all.push(server);
     return server;
   }

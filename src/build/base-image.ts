@@ -103,10 +103,22 @@ async function findRecord(
     });
   }
   session.expectWork();
-  return await pullToStore(session, reference, {
-    platform: session.platform,
-    parent: running?.id,
-  });
+  try {
+    const { platform } = session;
+    return await pullToStore(session, reference, { platform, parent: running?.id });
+  } catch (error) {
+    throw withBootstrapHint(error, reference);
+  }
+}
+
+/** Debian's images need no registry: who cannot reach one is told so. */
+function withBootstrapHint(error: unknown, reference: Reference): unknown {
+  if (!(error instanceof UserError) || error.code !== 'TSB_NETWORK') return error;
+  if (reference.path !== 'library/debian') return error;
+  const { code, message, hint } = error;
+  const bootstrap = `make it from a Debian mirror: tsbuild bootstrap ${formatFamiliar(reference)}`;
+  const both = hint === undefined ? bootstrap : `${hint}; or ${bootstrap}`;
+  return new UserError(code, message, { hint: both, cause: error });
 }
 
 function wrongPlatform(session: Session, reference: Reference, local: ImageRecord): UserError {

@@ -10,6 +10,7 @@ import {
   withDefaultTag,
 } from '../oci/reference.js';
 import type { Reference } from '../oci/reference.js';
+import { explainNoSpace } from '../store/no-space.js';
 import { Cleanup } from '../util/cleanup.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { commitImage } from './commit.js';
@@ -51,7 +52,7 @@ export async function build(options: BuildOptions, deps: BuildDeps): Promise<Bui
     progress.send({ kind: 'build-completed', durationMs: durationMs(), image });
     return { ...result, durationMs: durationMs() };
   } catch (error) {
-    const reason = interruption(deps.signal) ?? error;
+    const reason = interruption(deps.signal) ?? explainNoSpace(error, deps.store.root);
     progress.send({ kind: 'build-failed', durationMs: durationMs(), message: messageOf(reason) });
     throw reason;
   }

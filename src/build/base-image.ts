@@ -15,6 +15,7 @@ import { pullToStore } from './pull-image.js';
 import { DEFAULT_PATH, formatEnv, parseEnv } from './scope.js';
 import type { Session } from './session.js';
 import type { StageState } from './state.js';
+import { unmappedIdsWarning } from './unmapped-ids.js';
 
 /** The state of `FROM scratch`: no files, and docker's default PATH. */
 export function scratchState(session: Session): StageState {
@@ -39,6 +40,8 @@ export async function imageState(
   const record = await findRecord(session, source, running);
   const stored = await session.store.loadImage(record);
   const ids = await unpackLayers(session, stored, running);
+  const warning = unmappedIdsWarning(session.store.layers.root, ids);
+  if (warning !== undefined) session.progress.warn(warning);
   const { config, layers } = stored;
   const env = parseEnv(config.config?.Env ?? []);
   return {

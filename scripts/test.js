@@ -2,7 +2,7 @@
 // `--unit` or `--e2e` only these.
 import { TEST_PROGRAMS, ensurePrograms } from './lib/packages.js';
 import { ensureBuilt, ensureModules } from './lib/project.js';
-import { runEndToEndTests, runUnitTests } from './lib/tests.js';
+import { runTests } from './lib/tests.js';
 
 const args = process.argv.slice(2);
 const filters = args.filter((arg) => !arg.startsWith('--'));
@@ -13,6 +13,4 @@ ensureBuilt();
 const isComplete = ensurePrograms(TEST_PROGRAMS);
 if (!isComplete && process.env.CI === 'true') process.exit(1);
 
-const unit = only === '--e2e' ? 0 : runUnitTests(filters);
-const endToEnd = only === '--unit' ? 0 : runEndToEndTests(filters);
-process.exit(unit || endToEnd);
+process.exit(runTests({ unit: only !== '--e2e', endToEnd: only !== '--unit', filters }));

@@ -13,9 +13,11 @@ const PACKAGE_OF = {
   getcap: 'libcap2-bin',
   getfacl: 'acl',
   getfattr: 'attr',
+  git: 'git',
   mmdebstrap: 'mmdebstrap',
   newuidmap: 'uidmap',
   podman: 'podman',
+  python3: 'python3',
   skopeo: 'skopeo',
   umoci: 'umoci',
   unshare: 'util-linux',
@@ -29,8 +31,8 @@ export const QUICKSTART_PROGRAMS = ['unshare', 'newuidmap', 'mmdebstrap'];
 /** Programs that the tests use, as tools and as oracles. */
 export const TEST_PROGRAMS = [
   ...QUICKSTART_PROGRAMS,
-  ...['bzip2', 'busybox', 'crun', 'docker-registry', 'getcap', 'getfacl', 'getfattr'],
-  ...['podman', 'skopeo', 'umoci', 'xz', 'zstd'],
+  ...['bzip2', 'busybox', 'crun', 'docker-registry', 'getcap', 'getfacl', 'getfattr', 'git'],
+  ...['podman', 'python3', 'skopeo', 'umoci', 'xz', 'zstd'],
 ];
 
 /** Programs that the benchmark compares with. */

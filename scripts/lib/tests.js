@@ -1,29 +1,35 @@
 import { join } from 'node:path';
-import { ROOT, filesBelow, run } from './project.js';
+import { filesBelow, run } from './project.js';
+import { withOpenProject } from './relocate.js';
+import { withoutTestUserLeft } from './test-user.js';
+
+const UNIT = { folders: ['src', 'cmd', 'bench'], options: ['--test-timeout=120000'] };
+const END_TO_END = {
+  folders: ['e2e'],
+  options: ['--test-timeout=900000', '--test-concurrency=1'],
+};
+
+/** Runs a set's compiled tests below `root` in one `node --test`; returns the exit code. */
+function runSet(root, { folders, options }, filters) {
+  const files = folders
+    .flatMap((folder) => filesBelow(join(root, 'dist', folder), '.test.js'))
+    .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
+  if (files.length === 0) return 0;
+  const all = ['--enable-source-maps', '--test', '--test-reporter=spec', ...options, ...files];
+  return run(process.execPath, all, { cwd: root });
+}
 
 /**
- * Runs the compiled tests below these folders of dist in one `node --test`, only those whose path
- * contains one of `filters` if there are any. Returns the exit code.
+ * Runs unit tests (beside their sources) and end-to-end tests (the built program against Debian's
+ * tools, one file at a time); of both only those whose path contains one of `filters`, if there
+ * are any. Returns the exit code.
  */
-export function runTests(folders, { timeoutMs, filters = [], concurrency }) {
-  const files = folders
-    .flatMap((folder) => filesBelow(join(ROOT, 'dist', folder), '.test.js'))
-    .filter((path) => filters.length === 0 || filters.some((filter) => path.includes(filter)));
-  if (files.length === 0) {
-    console.log(`no test below ${folders.join(', ')} matches ${filters.join(', ')}`);
-    return 0;
-  }
-  const options = [`--test-timeout=${timeoutMs}`, '--test-reporter=spec'];
-  if (concurrency !== undefined) options.push(`--test-concurrency=${concurrency}`);
-  return run(process.execPath, ['--enable-source-maps', '--test', ...options, ...files]);
-}
-
-/** The unit tests: beside their sources, no network, no other machine's state. */
-export function runUnitTests(filters) {
-  return runTests(['src', 'cmd', 'bench'], { timeoutMs: 120_000, filters });
-}
-
-/** The end-to-end tests: the built program against Debian's tools. One file at a time. */
-export function runEndToEndTests(filters) {
-  return runTests(['e2e'], { timeoutMs: 900_000, filters, concurrency: 1 });
+export function runTests({ unit, endToEnd, filters = [] }) {
+  const sets = [...(unit ? [UNIT] : []), ...(endToEnd ? [END_TO_END] : [])];
+  return withoutTestUserLeft(() =>
+    withOpenProject((root) => {
+      const codes = sets.map((set) => runSet(root, set, filters));
+      return codes.find((code) => code !== 0) ?? 0;
+    }),
+  );
 }

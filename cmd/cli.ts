@@ -1,7 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { EXIT } from '../src/util/error-codes.js';
 import { UserError } from '../src/util/errors.js';
-import { openLogger, type LogLevel } from '../src/util/log.js';
+import { openLogger, SILENT, type Logger, type LogLevel } from '../src/util/log.js';
 import { GLOBAL_OPTIONS, prepareArgv } from './argv.js';
 import type { Command, CommandContext, OptionTable, Parsed } from './command.js';
 import { COMMANDS } from './commands.js';
@@ -103,6 +103,8 @@ function argumentsOf(command: Command, values: Values): Parameters<Command['run'
 interface Run {
   readonly signals: Signals;
   readonly sources: Map<string, string>;
+  logger: Logger;
+  isVerbose: boolean;
 }
 
 async function runCommand(command: Command, values: Values, run: Run): Promise<number> {
@@ -110,10 +112,12 @@ async function runCommand(command: Command, values: Values, run: Run): Promise<n
   const given = values['log-level'] as LogLevel;
   const logFile = values['log-file'] as string | undefined;
   const level = logFile !== undefined && given === 'silent' ? 'debug' : given;
+  run.isVerbose = given === 'debug' || given === 'trace';
+  run.logger = await openLogger(level, logFile);
   const context: CommandContext = {
     env: process.env,
     storeRoot: values['root'] as string | undefined,
-    logger: await openLogger(level, logFile),
+    logger: run.logger,
     logFile,
     sources,
     signal: signals.signal,
@@ -131,27 +135,31 @@ function isAnswered(argv: readonly string[]): boolean {
   return own.some((typed) => ['--help', '-h', '--version'].includes(typed));
 }
 
+async function runLine(argv: readonly string[], run: Run): Promise<number> {
+  const { command, argv: prepared } = prepareArgv(argv, COMMANDS);
+  let values: Values | undefined;
+  const parser = buildParser(prepared, command, (parsed) => (values = parsed));
+  if (command === undefined && !isAnswered(prepared)) {
+    parser.showHelp();
+    return EXIT.usage;
+  }
+  await parser.parseAsync();
+  if (command === undefined || values === undefined) return EXIT.ok;
+  return await runCommand(command, values, run);
+}
+
 /** Runs one command line; prints what goes wrong. Returns the exit code; does not exit. */
 export async function runCli(argv: readonly string[]): Promise<number> {
-  const run: Run = { signals: listenForSignals(), sources: new Map() };
-  let isVerbose = false;
+  const signals = listenForSignals();
+  const run: Run = { signals, sources: new Map(), logger: SILENT, isVerbose: false };
   try {
-    const { command, argv: prepared } = prepareArgv(argv, COMMANDS);
-    let values: Values | undefined;
-    const parser = buildParser(prepared, command, (parsed) => (values = parsed));
-    if (command === undefined && !isAnswered(prepared)) {
-      parser.showHelp();
-      return EXIT.usage;
-    }
-    await parser.parseAsync();
-    if (command === undefined || values === undefined) return EXIT.ok;
-    isVerbose = ['debug', 'trace'].includes(String(values['log-level']));
-    return await runCommand(command, values, run);
+    return await runLine(argv, run);
   } catch (error) {
-    const { signals, sources } = run;
+    const { sources, isVerbose } = run;
+    run.logger.error({ err: error }, 'failed');
     const cause = signals.received === undefined ? error : signals.error();
     return printError(cause, { isVerbose, sources });
   } finally {
-    run.signals.stop();
+    signals.stop();
   }
 }

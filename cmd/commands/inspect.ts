@@ -13,6 +13,7 @@ export const inspectCommand: Command = defineCommand({
   options: {},
   async run(args, context) {
     const { formatFamiliar, parseReference } = await import('../../src/oci/reference.js');
+    const { findLayers } = await import('../../src/store/unpack-layers.js');
     await using store = await openStore(context);
     const { image } = await findImage(store, word(args, 'image'));
     const { record, manifest, config } = image;
@@ -21,11 +22,12 @@ export const inspectCommand: Command = defineCommand({
       .list()
       .filter((named) => named.record.manifest.digest === digest)
       .map(({ reference }) => formatFamiliar(parseReference(reference)));
-    const layers = image.layers.map(({ descriptor, diffId }) => {
-      const layer = store.layers.findRecord(diffId);
-      const size = layer?.tarSize === undefined ? {} : { size: layer.tarSize };
+    const ids = findLayers(store, image.layers);
+    const layers = image.layers.map(({ descriptor, diffId }, index) => {
+      const tarSize = store.layers.findRecord(diffId)?.tarSize;
+      const size = tarSize === undefined ? {} : { size: tarSize };
       const isStored = store.blobs.has(descriptor.digest);
-      return { diffId, ...size, unpacked: layer !== undefined, blob: isStored };
+      return { diffId, ...size, unpacked: ids[index] !== undefined, blob: isStored };
     });
     const { platform, created } = record;
     const report = { digest, references, platform, created, manifest, config, layers };

@@ -186,7 +186,16 @@ export class LayerIndex {
 
   /** Whether a directory hides what lower layers have in it. */
   opaque(row: Row): boolean {
-    return (this.#bytes.readUInt8(this.#at(row) + INODE.flags) & FLAG.opaque) !== 0;
+    return this.#hasFlag(row, FLAG.opaque);
+  }
+
+  /** Whether a directory's metadata is that of the layers below. */
+  implied(row: Row): boolean {
+    return this.#hasFlag(row, FLAG.implied);
+  }
+
+  #hasFlag(row: Row, flag: number): boolean {
+    return (this.#bytes.readUInt8(this.#at(row) + INODE.flags) & flag) !== 0;
   }
 
   #range(dir: Row): { first: number; end: number } {
@@ -244,6 +253,30 @@ export class LayerIndex {
   /** A directory's number of entries, whiteouts included. */
   childCount(dir: Row): number {
     return this.#u32(dir, INODE.entryCount);
+  }
+
+  /** Every path of these inodes, found in one pass over all entries. */
+  pathsOf(rows: ReadonlySet<Row>): ByteName[][] {
+    const found: { readonly dir: Row; readonly entry: number }[] = [];
+    const parents = new Uint32Array(this.inodeCount);
+    const entries = new Uint32Array(this.inodeCount);
+    for (let dir = 0; dir < this.inodeCount; dir++) {
+      if (!this.isDir(dir)) continue;
+      const { first, end } = this.#range(dir);
+      for (let entry = first; entry < end; entry++) {
+        const row = this.#child(dir, entry);
+        if (row === WHITEOUT) continue;
+        parents[row] = dir;
+        entries[row] = entry;
+        if (rows.has(row)) found.push({ dir, entry });
+      }
+    }
+    return found.map(({ dir, entry }) => {
+      const path = [this.#name(entry)];
+      // A parent's row is smaller, also in a damaged index.
+      for (let at = dir; at !== 0; at = parents[at] ?? 0) path.push(this.#name(entries[at] ?? 0));
+      return path.reverse();
+    });
   }
 
   /** A directory's entries, sorted by the bytes of the names. */

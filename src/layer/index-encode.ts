@@ -170,7 +170,8 @@ function writeEntries(
   { node, at, rowOf }: { node: LayerDir; at: number; rowOf: Map<LayerNode, number> },
 ): void {
   const { rows, entries, heap } = sections;
-  if (node.opaque) rows.writeUInt8(FLAG.opaque, at + INODE.flags);
+  const flags = (node.opaque ? FLAG.opaque : 0) | (node.implied === true ? FLAG.implied : 0);
+  rows.writeUInt8(flags, at + INODE.flags);
   writeU64(rows, sections.nextEntry, at + INODE.at);
   rows.writeUInt32LE(node.entries.size, at + INODE.entryCount);
   const names = [...node.entries.keys()].sort();

@@ -1,5 +1,5 @@
 /*
- * Layout of a layer's `index` file, version 1. Little-endian, everything at a multiple of 4.
+ * Layout of a layer's `index` file, version 2. Little-endian, everything at a multiple of 4.
  *
  *   header   64 bytes   see HEADER
  *   layers   16 bytes each: the ids of other layers that contents lie in
@@ -9,7 +9,7 @@
  *   heap     names, symlink targets, xattr blobs
  *
  * Example: header of an index with one inode and nothing else
- *   54 53 42 4c 41 59 45 52  "TSBLAYER"   04 03 02 01  byte order   01 00 00 00  version
+ *   54 53 42 4c 41 59 45 52  "TSBLAYER"   04 03 02 01  byte order   02 00 00 00  version
  *   00 00 00 00 layers   01 00 00 00 inodes   00 00 00 00 entries   00 00 00 00 heap bytes  …
  */
 
@@ -18,7 +18,7 @@ export const MAGIC = 'TSBLAYER';
 /** Reads as this number when the byte order is right. */
 export const BYTE_ORDER_MARK = 0x01020304;
 /** The version that this code reads and writes. */
-export const INDEX_VERSION = 1;
+export const INDEX_VERSION = 2;
 
 /** Offsets in the header; all fields are u32. */
 export const HEADER = {
@@ -87,7 +87,7 @@ export const THIS_LAYER = 0xffffffff;
 export const CONTENT = { none: 0, pack: 1, file: 2 } as const;
 
 /** Bits of an inode's flags. */
-export const FLAG = { opaque: 1 } as const;
+export const FLAG = { opaque: 1, implied: 2 } as const;
 
 /** Size of a content digest (SHA-256). */
 export const DIGEST_BYTES = 32;

@@ -36,6 +36,10 @@ function dir(entries: Record<string, LayerNode | typeof WHITEOUT>, opaque = fals
   return { ...meta(0o40755), kind: 'dir', opaque, entries: new Map(named) };
 }
 
+function impliedDir(entries: Record<string, LayerNode>): LayerDir {
+  return { ...dir(entries), implied: true };
+}
+
 function sample(): LayerDir {
   const xattrs = new Map([
     [byteNameOf('security.capability'), Buffer.from('0100', 'hex')],
@@ -52,6 +56,7 @@ function sample(): LayerDir {
     b: linked,
     dev: { ...meta(0o20666, { rdevMajor: 259, rdevMinor: 0xfffff }), kind: 'special' },
     empty: { ...meta(0o100644), kind: 'file', size: 0, content: undefined },
+    implied: impliedDir({ below: impliedDir({ again: linked }) }),
     link: { ...meta(0o120777), kind: 'symlink', target: byteNameOf('a/ä') },
     small: {
       ...meta(0o100600),
@@ -94,8 +99,13 @@ test('LayerIndex finds children, links and layers', () => {
   assert.equal(index.child(a, byteNameOf('gone')), WHITEOUT);
   assert.equal(index.child(a, byteNameOf('ä\n')), b);
   assert.equal(index.child(0, byteNameOf('zz')), undefined);
-  assert.equal(index.nlink(b), 2);
-  assert.equal(index.nlink(0), 3);
+  assert.equal(index.nlink(b), 3);
+  assert.equal(index.nlink(0), 4);
+  const paths = index.pathsOf(new Set([b, index.child(0, byteNameOf('empty')) as number]));
+  assert.deepEqual(paths.map((names) => names.join('/')).sort(), [
+    byteNameOf('a/ä\n'),
+    ...['b', 'empty', 'implied/below/again'],
+  ]);
   assert.deepEqual(index.digest(b), Buffer.alloc(32, 7));
   assert.equal(index.digest(a), undefined);
 });
@@ -116,6 +126,7 @@ test('LayerIndex survives any damaged byte', () => {
       damaged[at] = value;
       try {
         readAll(damaged);
+        LayerIndex.decode(damaged).pathsOf(new Set([1, 2, 3]));
       } catch (error) {
         assert(error instanceof UserError, `byte ${at}: ${String(error)}`);
         assert.equal(error.code, 'TSB_STORE');

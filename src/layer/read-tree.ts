@@ -41,7 +41,9 @@ export function readTree(index: LayerIndex): LayerDir {
     for (const [name, child] of index.children(row)) {
       entries.set(name, child === WHITEOUT ? WHITEOUT : read(child));
     }
-    return { ...readMeta(index, row), kind: 'dir', opaque: index.opaque(row), entries };
+    const implied = index.implied(row) ? ({ implied: true } as const) : {};
+    const opaque = index.opaque(row);
+    return { ...readMeta(index, row), kind: 'dir', opaque, ...implied, entries };
   };
   const read = (row: Row): LayerNode => {
     if ((index.mode(row) & S_IFMT) === S_IFDIR) return readDir(row);

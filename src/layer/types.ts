@@ -48,10 +48,15 @@ export type LayerNode =
   | (InodeMeta & { readonly kind: 'special' })
   | LayerDir;
 
-/** A directory of a layer. `opaque`: hides what lower layers have in it. */
+/**
+ * A directory of a layer. `opaque`: hides what lower layers have in it. `implied`: the layer has
+ * something in it, but says nothing of the directory itself, so that the metadata is that of the
+ * layers below; what is here counts where none of them says anything.
+ */
 export type LayerDir = InodeMeta & {
   readonly kind: 'dir';
   readonly opaque: boolean;
+  readonly implied?: true;
   readonly entries: ReadonlyMap<ByteName, LayerNode | typeof WHITEOUT>;
 };
 

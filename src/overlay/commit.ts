@@ -74,7 +74,7 @@ class Commit {
    */
   #completeGroups(root: DirNode): void {
     this.#markMoved(root, root.dir.sources);
-    let missing = false;
+    const missing: Node[] = [];
     for (const node of this.#tree.groups()) {
       if ((!node.changed && !node.relinked) || node.links === 0) continue;
       const links = linksOf(node);
@@ -83,9 +83,9 @@ class Commit {
         continue;
       }
       for (const { parent } of links) this.#tree.markDirty(parent);
-      if (links.length < node.links) missing = true;
+      if (links.length < node.links) missing.push(node);
     }
-    if (missing) this.#tree.loadAll(root);
+    this.#tree.loadNames(missing);
   }
 
   /** In a moved directory everything is recorded anew, so hard links into it are, too. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { Attr, Time } from '../fuse/filesystem.js';
-import type { Xattrs } from '../layer/types.js';
+import type { ContentRef, Xattrs } from '../layer/types.js';
 import { S_IFLNK, S_IFMT, S_IFREG } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { assert } from '../util/assert.js';
@@ -9,7 +9,7 @@ import type { ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import { stampChange } from './clock.js';
 import { copyTree, type CopyOverride } from './copy-tree.js';
-import { typeOf, type Node } from './node.js';
+import { linksOf, typeOf, type Link, type Node } from './node.js';
 import { linkNode, makeNode, removeName } from './ops-dir.js';
 import type { Overlay } from './overlay.js';
 import { walkPath } from './path-walk.js';
@@ -86,6 +86,18 @@ export class ImageTree {
     }
   }
 
+  /** Every path of a file, as components; those in directories that were moved may be missing. */
+  paths(node: TreeNode): ByteName[][] {
+    this.#tree.loadNames([node]);
+    return linksOf(node).map((link) => {
+      const path: ByteName[] = [];
+      for (let at: Link | undefined = link; at !== undefined; at = at.parent.link) {
+        path.push(at.name);
+      }
+      return path.reverse();
+    });
+  }
+
   readlink(node: TreeNode): ByteName {
     if (typeOf(node.mode) !== S_IFLNK) throw new FsError('EINVAL', 'readlink');
     return node.target;
@@ -93,6 +105,11 @@ export class ImageTree {
 
   xattrs(node: TreeNode): Xattrs | undefined {
     return node.xattrs;
+  }
+
+  /** Where a file's bytes lie, if in a layer of the store; undefined also of an empty file. */
+  contentRef({ content }: TreeNode): ContentRef | undefined {
+    return content?.kind === 'ref' ? { ...content.ref, layer: content.layer } : undefined;
   }
 
   /** The bytes of a regular file. */

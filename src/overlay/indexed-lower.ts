@@ -27,6 +27,10 @@ export class IndexedLower implements LowerLayer {
     return this.#index.opaque(dir);
   }
 
+  implied(dir: Handle): boolean {
+    return this.#index.implied(dir);
+  }
+
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined {
     return this.#index.child(dir, name);
   }
@@ -41,6 +45,10 @@ export class IndexedLower implements LowerLayer {
 
   nlink(handle: Handle): number {
     return this.#index.nlink(handle);
+  }
+
+  pathsOf(handles: ReadonlySet<Handle>): readonly (readonly ByteName[])[] {
+    return this.#index.pathsOf(handles);
   }
 
   load(handle: Handle, node: Node): void {

@@ -12,12 +12,16 @@ export interface LowerLayer {
   mode(handle: Handle): number;
   /** Hides what lower layers have in this directory. */
   opaque(dir: Handle): boolean;
+  /** Says nothing of this directory's metadata. */
+  implied(dir: Handle): boolean;
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined;
   children(dir: Handle): Iterable<[ByteName, Handle | typeof WHITEOUT]>;
   /** Number of subdirectories of this layer; undefined: not known cheaply. */
   subdirs(dir: Handle): number | undefined;
   /** Number of names of a file in this layer. */
   nlink(handle: Handle): number;
+  /** Every path of these inodes in this layer; undefined: not known cheaply. */
+  pathsOf(handles: ReadonlySet<Handle>): readonly (readonly ByteName[])[] | undefined;
   /** SHA-256 of a file's content where the layer knows it: 32 bytes. */
   digest(handle: Handle): Buffer | undefined;
   /** Fills metadata and content of a node with what the layer has. */
@@ -52,6 +56,21 @@ export function findLower(sources: readonly LowerRef[], name: ByteName): readonl
   return found ?? NOTHING;
 }
 
+/**
+ * The directory that the metadata of merged ones comes from, `top` being the first of them: the
+ * topmost that is not implied, else `top`. Opaque directories hide entries, not metadata.
+ */
+export function findMeta(parents: readonly LowerRef[], name: ByteName, top: LowerRef): LowerRef {
+  if (!top.layer.implied(top.handle)) return top;
+  for (const { layer, handle } of parents) {
+    const child = layer.child(handle, name);
+    if (child === undefined) continue;
+    if (child === WHITEOUT || !isDirOf(layer, child)) break;
+    if (!layer.implied(child)) return { layer, handle: child };
+  }
+  return top;
+}
+
 /** The names that merged directories show, in no order. */
 export function namesOfLower(sources: readonly LowerRef[]): ByteName[] {
   const names: ByteName[] = [];
@@ -74,6 +93,12 @@ export function rootSources(layers: readonly LowerLayer[]): readonly LowerRef[] 
     if (layer.opaque(0)) break;
   }
   return sources;
+}
+
+/** The same of the roots of layers (base first); undefined if there are no layers. */
+export function findRootMeta(layers: readonly LowerLayer[]): LowerRef | undefined {
+  const layer = layers.findLast((each) => !each.implied(0)) ?? layers.at(-1);
+  return layer && { layer, handle: 0 };
 }
 
 /** Whether both are the same inode. */

@@ -70,7 +70,7 @@ export class Node implements Attr, Entry {
   /** A symlink's target. */
   target: ByteName = '' as ByteName;
   readonly dir: Directory | undefined;
-  /** What it was loaded from; the topmost of a merged directory. */
+  /** What it was loaded from; of a merged directory the one whose metadata it has. */
   readonly origin: LowerRef | undefined;
   /** Undefined for the root, and once removed. */
   link: Link | undefined = undefined;

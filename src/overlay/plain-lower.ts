@@ -90,6 +90,10 @@ export class PlainLower implements LowerLayer {
     return this.#inode(dir).opaque;
   }
 
+  implied(): boolean {
+    return false;
+  }
+
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined {
     const names = this.#names(dir);
     if (!names.has(name)) return undefined;
@@ -113,6 +117,10 @@ export class PlainLower implements LowerLayer {
 
   nlink(handle: Handle): number {
     return this.#inode(handle).stat.nlink;
+  }
+
+  pathsOf(): undefined {
+    return undefined;
   }
 
   digest(): undefined {

@@ -4,7 +4,17 @@ import type { ByteName } from '../util/byte-name.js';
 import { kernelClock, stampEntries, type Clock } from './clock.js';
 import type { Contents } from './contents.js';
 import { Listing } from './listing.js';
-import { findLower, namesOfLower, rootSources, type LowerLayer, type LowerRef } from './lower.js';
+import {
+  findLower,
+  findMeta,
+  findRootMeta,
+  isLowerDir,
+  namesOfLower,
+  rootSources,
+  type Handle,
+  type LowerLayer,
+  type LowerRef,
+} from './lower.js';
 import { Directory, Node, addLink, dropLink, isDirMode } from './node.js';
 
 /** Cookies of a listing: 1 and 2 are `.` and `..`. */
@@ -40,9 +50,8 @@ export class Tree {
     this.layers = layers;
     this.now = clock;
     this.#readOnly = readOnly;
-    const sources = rootSources(layers);
-    const [top] = sources;
-    this.root = top === undefined ? this.#newRoot() : this.#load(sources, top);
+    const top = findRootMeta(layers);
+    this.root = top === undefined ? this.#newRoot() : this.#load(rootSources(layers), top);
   }
 
   #newRoot(): Node {
@@ -87,12 +96,14 @@ export class Tree {
     return node;
   }
 
-  #load(refs: readonly LowerRef[], top: LowerRef): Node {
-    const { layer, handle } = top;
+  /** Makes the node of a file, or of the directories that `refs` merge; `origin` describes it. */
+  #load(refs: readonly LowerRef[], origin: LowerRef): Node {
+    const { layer, handle } = origin;
     const mode = layer.mode(handle);
     if (isDirMode(mode)) {
-      const subdirs = refs.length === 1 ? layer.subdirs(handle) : undefined;
-      const node = this.newNode(mode, new Directory(refs, subdirs), top);
+      const [top] = refs;
+      const subdirs = refs.length === 1 ? top?.layer.subdirs(top.handle) : undefined;
+      const node = this.newNode(mode, new Directory(refs, subdirs), origin);
       layer.load(handle, node);
       return node;
     }
@@ -100,7 +111,7 @@ export class Tree {
     const key = layer.position * HANDLES_MAX + handle;
     const known = nlink > 1 ? this.#groups.get(key) : undefined;
     if (known !== undefined) return known;
-    const node = this.newNode(mode, undefined, top);
+    const node = this.newNode(mode, undefined, origin);
     layer.load(handle, node);
     node.links = nlink;
     if (nlink > 1) this.#groups.set(key, node);
@@ -116,7 +127,8 @@ export class Tree {
     const refs = findLower(dir.sources, name);
     const [top] = refs;
     if (top === undefined) return undefined;
-    const node = this.#load(refs, top);
+    const origin = isLowerDir(top) ? findMeta(dir.sources, name, top) : top;
+    const node = this.#load(refs, origin);
     dir.children.set(name, node);
     addLink(node, parent, name);
     // A name that turns up of a node which has changed under another name.
@@ -208,6 +220,29 @@ export class Tree {
       if (node === undefined) continue;
       visit?.(node);
       if (isDirNode(node)) this.loadAll(node, visit);
+    }
+  }
+
+  /** Loads every name of lower files, except those below a directory that was moved. */
+  loadNames(nodes: Iterable<Node>): void {
+    const wanted = new Map<LowerLayer, Set<Handle>>();
+    for (const { origin } of nodes) {
+      if (origin === undefined) continue;
+      const handles = wanted.get(origin.layer) ?? new Set();
+      wanted.set(origin.layer, handles.add(origin.handle));
+    }
+    for (const [layer, handles] of wanted) {
+      const paths = layer.pathsOf(handles);
+      if (paths === undefined && isDirNode(this.root)) this.loadAll(this.root);
+      for (const path of paths ?? []) this.#loadPath(path);
+    }
+  }
+
+  #loadPath(path: readonly ByteName[]): void {
+    let at: Node | undefined = this.root;
+    for (const name of path) {
+      if (at === undefined || !isDirNode(at)) return;
+      at = this.lookup(at, name);
     }
   }
 

@@ -1,7 +1,9 @@
 import type { InodeMeta, LayerDir, LayerNode } from '../layer/types.js';
 import { WHITEOUT } from '../layer/types.js';
 import { displayName, type ByteName } from '../util/byte-name.js';
+import { UserError } from '../util/errors.js';
 import type { TarEntry, TarEntryType } from './entry.js';
+import { followLinks } from './follow-links.js';
 import { invalid } from './header.js';
 import { assertLimit, type TarLimits } from './limits.js';
 
@@ -27,44 +29,65 @@ type DirInMaking = Mutable<Omit<LayerDir, 'entries'>> & {
   entries: Map<ByteName, LayerNode | typeof WHITEOUT>;
 };
 
-/** Finds what a path of the layers below is; content references must name their layer. */
-export type FindLower = (path: ByteName) => LayerNode | undefined;
-
-/** A directory that the archive has children of, but no entry for. */
-function impliedMeta(): InodeMeta {
-  const times = { mtimeSec: 0, mtimeNsec: 0 };
-  return { mode: S_IFDIR | 0o755, uid: 0, gid: 0, ...times, ...NO_DEVICE, xattrs: undefined };
+/** A file of the layers below: the same object for each of its names. */
+export interface LowerFile {
+  /** No directory; its content reference names the layer. */
+  readonly node: LayerNode;
+  /** Every path that it has there, as components; no symbolic link on the way. */
+  readonly paths: readonly (readonly ByteName[])[];
 }
 
-const NO_DEVICE = { rdevMajor: 0, rdevMinor: 0 } as const;
+/** Finds what a path of the layers below is: a file, or nothing that can be linked. */
+export type FindLower = (path: ByteName) => LowerFile | undefined;
+
+/** A hard link leads out of the layer, and nothing is known of the layers below. */
+export class LowerLinkError extends UserError {
+  override name = 'LowerLinkError';
+}
+
+/** What a directory is that the archive has something of, but no entry for. */
+const DEFAULT_META: InodeMeta = {
+  ...{ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 },
+  ...{ rdevMajor: 0, rdevMinor: 0, xattrs: undefined },
+};
 
 function newDir(meta: InodeMeta, opaque: boolean): DirInMaking {
   return { kind: 'dir', ...meta, opaque, entries: new Map() };
 }
 
+function newImpliedDir(): DirInMaking {
+  return { ...newDir(DEFAULT_META, false), implied: true };
+}
+
 /**
  * The metadata tree of a layer, made from an archive's entries. No name of the archive ever
- * reaches a file system, and no symbolic link is followed.
+ * reaches a file system; symbolic links are followed in this tree alone.
  */
 export class LayerTree {
-  readonly #root: DirInMaking = newDir(impliedMeta(), false);
+  readonly #root: DirInMaking = newImpliedDir();
   readonly #limits: TarLimits;
   readonly #findLower: FindLower | undefined;
-  readonly #implied = new Set<DirInMaking>();
+  /** Files of the layers below that got a name in this one. */
+  readonly #borrowed = new Set<LowerFile>();
 
   constructor(limits: TarLimits, findLower: FindLower | undefined) {
     this.#limits = limits;
     this.#findLower = findLower;
-    this.#implied.add(this.#root);
   }
 
-  get root(): LayerDir {
+  /** The tree, once every entry was added. */
+  finish(): LayerDir {
+    // A file of the layers below and its new name are hard links only if this layer has both.
+    for (const { node, paths } of this.#borrowed) {
+      for (const path of paths) {
+        if (this.#find(path) !== undefined) continue;
+        const names = [...path];
+        const last = names.pop();
+        const parent = this.#parent(names, path.join('/') as ByteName);
+        if (last !== undefined) parent.entries.set(last, node);
+      }
+    }
     return this.#root;
-  }
-
-  /** Directories whose metadata the archive does not say. */
-  get impliedDirs(): number {
-    return this.#implied.size;
   }
 
   /** Places `entry`; `content` is where a file's bytes lie. `TSB_LAYER_INVALID` if hostile. */
@@ -103,14 +126,15 @@ export class LayerTree {
       }
       const next = dir.entries.get(name);
       if (next === undefined || next === WHITEOUT) {
-        const made = newDir(impliedMeta(), next === WHITEOUT);
-        this.#implied.add(made);
+        // A whiteout took the lower directory away, and its metadata with it.
+        const made = next === WHITEOUT ? newDir(DEFAULT_META, true) : newImpliedDir();
         dir.entries.set(name, made);
         dir = made;
       } else if (next.kind === 'dir') {
         dir = next as DirInMaking;
+      } else if (next.kind === 'symlink') {
+        return this.#parent(followLinks(this.#root, names, this.#limits), path);
       } else {
-        // Following a symbolic link here is how archives escape.
         throw invalid(`the path ${shown(path)} goes through ${shown(name)}, no directory`);
       }
     }
@@ -143,22 +167,11 @@ export class LayerTree {
   }
 
   #put(parent: DirInMaking, name: ByteName, node: LayerNode): void {
-    const present = parent.entries.get(name);
-    if (present !== undefined && present !== WHITEOUT && present.kind === 'dir') {
-      this.#forgetImplied(present as DirInMaking);
-    }
     parent.entries.set(name, node);
   }
 
-  #forgetImplied(dir: DirInMaking): void {
-    this.#implied.delete(dir);
-    for (const child of dir.entries.values()) {
-      if (child !== WHITEOUT && child.kind === 'dir') this.#forgetImplied(child as DirInMaking);
-    }
-  }
-
   #setDirMeta(dir: DirInMaking, meta: InodeMeta): void {
-    this.#implied.delete(dir);
+    delete dir.implied;
     Object.assign(dir, meta);
   }
 
@@ -196,17 +209,30 @@ export class LayerTree {
 
   #linkTarget(entry: TarEntry): LayerNode {
     const names = this.#components(entry.linkname);
-    const found = this.#find(names) ?? this.#findLower?.(names.join('/') as ByteName);
+    // The link is to the last name itself, be it a symbolic link.
+    const last = names.pop();
+    const parents = followLinks(this.#root, names, this.#limits);
+    const path = last === undefined ? parents : [...parents, last];
+    const found = this.#find(path) ?? this.#lowerTarget(path, entry);
     if (found === undefined || found === WHITEOUT) {
       const target = shown(entry.linkname);
-      throw invalid(
-        `the hard link ${shown(entry.path)} is to ${target}, which is not in the layer`,
-      );
+      throw invalid(`the hard link ${shown(entry.path)} is to ${target}, which is not there`);
     }
     if (found.kind === 'dir') {
       throw invalid(`the hard link ${shown(entry.path)} is to a directory`);
     }
     return found;
+  }
+
+  #lowerTarget(names: readonly ByteName[], { path, linkname }: TarEntry): LayerNode | undefined {
+    if (this.#findLower === undefined) {
+      const what = `the hard link ${shown(path)} is to ${shown(linkname)}`;
+      const message = `Cannot unpack layer: ${what}, which is not in the layer`;
+      throw new LowerLinkError('TSB_LAYER_INVALID', message);
+    }
+    const lower = this.#findLower(names.join('/') as ByteName);
+    if (lower !== undefined) this.#borrowed.add(lower);
+    return lower?.node;
   }
 
   #find(names: readonly ByteName[]): LayerNode | typeof WHITEOUT | undefined {

@@ -137,7 +137,7 @@ class PartWriter {
 
   *dir(dir: LayerDir, path: ByteName): Generator<TarPart> {
     const shown = (path === '' ? './' : `${path}/`) as ByteName;
-    yield this.#part(dir, { path: shown, typeflag: TYPE.directory });
+    if (dir.implied !== true) yield this.#part(dir, { path: shown, typeflag: TYPE.directory });
     const prefix = path === '' ? '' : `${path}/`;
     if (dir.opaque) yield this.#whiteout(prefix + OPAQUE_MARKER);
     const entries = [...dir.entries].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -191,7 +191,7 @@ class PartWriter {
 /**
  * The headers of a layer's archive, in its order: directories before their children, names by
  * their bytes, whiteouts first within a directory, the first name of an inode as the file and the
- * others as hard links. The same tree gives the same bytes.
+ * others as hard links; implied directories have none. The same tree gives the same bytes.
  */
 export function packHeaders(root: LayerDir, options: PackHeaderOptions): Generator<TarPart> {
   return new PartWriter(options).dir(root, '' as ByteName);

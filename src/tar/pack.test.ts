@@ -91,6 +91,16 @@ test('packLayer() lists directories first, whiteouts before entries, names by by
   ]);
 });
 
+test('packLayer() leaves implied directories out', async (t) => {
+  if (!requires(t, 'program:tar')) return;
+  const implied = { implied: true } as const;
+  const inner = dir({ file: file('x'), said: dir({}) }, { ...implied, opaque: true });
+  const bytes = await pack(dir({ a: dir({ b: inner, gone: WHITEOUT }, implied) }, implied));
+  const listing = execFileSync('tar', ['tf', '-'], { input: bytes }).toString();
+  const names = ['a/.wh.gone', 'a/b/.wh..wh..opq', 'a/b/file', 'a/b/said/'];
+  assert.deepEqual(listing.trim().split('\n'), names);
+});
+
 test('GNU tar reads what packLayer() writes, as it was meant', async (t) => {
   if (!requires(t, 'program:tar')) return;
   const args = ['tvf', '-', '--numeric-owner', '--full-time', '--utc', '--quoting-style=literal'];
@@ -109,7 +119,8 @@ test('packLayer() and unpackLayer() are inverse', async () => {
     [byteNameOf('user.odd=name%'), Buffer.from('')],
   ]);
   const latin = Buffer.from([0xe9, 0xff]).toString('latin1') as ByteName;
-  const root = dir({ cap: file('bin', { xattrs }), ...{ d: ROOT } }, { xattrs });
+  const implied = dir({ inside: dir({}) }, { implied: true, mtimeSec: 0 });
+  const root = dir({ cap: file('bin', { xattrs }), ...{ d: ROOT, implied } }, { xattrs });
   (root.entries as Map<ByteName, LayerNode>).set(latin, file('named in bytes'));
   const first = await pack(root);
   const stored: Buffer[] = [];

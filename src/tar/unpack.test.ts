@@ -13,6 +13,7 @@ import {
 } from '../testing/tar-archive.js';
 import { requires } from '../testing/requires.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';
+import type { LowerFile } from './layer-tree.js';
 import { unpackLayer, type UnpackOptions } from './unpack.js';
 
 /** Keeps contents in memory. */
@@ -38,7 +39,7 @@ async function unpack(
   bytes: Buffer,
   options: Partial<UnpackOptions> = {},
   chunkSize = 65536,
-): Promise<{ root: LayerDir; files: (path: string) => string; impliedDirs: number }> {
+): Promise<{ root: LayerDir; files: (path: string) => string }> {
   const writer = new MemoryWriter();
   const unpacked = await unpackLayer(chunksOf(bytes, chunkSize), { writer, ...options });
   const files = (path: string): string => {
@@ -48,7 +49,7 @@ async function unpack(
       ? (writer.contents[node.content.offset]?.toString() ?? '')
       : '';
   };
-  return { root: unpacked.root, files, impliedDirs: unpacked.impliedDirs };
+  return { root: unpacked.root, files };
 }
 
 function find(root: LayerDir, path: string): LayerNode | typeof WHITEOUT | undefined {
@@ -58,6 +59,16 @@ function find(root: LayerDir, path: string): LayerNode | typeof WHITEOUT | undef
     node = node.entries.get(byteNameOf(name));
   }
   return node;
+}
+
+/** The paths of implied directories. */
+function impliedOf(dir: LayerDir, path = ''): string[] {
+  const below = [...dir.entries].flatMap(([name, node]) =>
+    node !== WHITEOUT && node.kind === 'dir'
+      ? impliedOf(node, path === '' ? name : `${path}/${name}`)
+      : [],
+  );
+  return dir.implied === true ? [path, ...below] : below;
 }
 
 function dir(name: string, mode = 0o755): ArchiveEntry {
@@ -76,11 +87,7 @@ const PLAIN = archive([
 
 for (const chunkSize of [1, 511, 512, 513, 10_000]) {
   test(`unpackLayer() reads every kind of entry, in chunks of ${chunkSize}`, async () => {
-    const { root, files, impliedDirs } = await unpack(
-      PLAIN,
-      { expect: digestOf(PLAIN) },
-      chunkSize,
-    );
+    const { root, files } = await unpack(PLAIN, { expect: digestOf(PLAIN) }, chunkSize);
     assert.equal(root.mode, 0o040700);
     assert.equal(root.uid, 7);
     const passwd = find(root, 'etc/passwd');
@@ -97,9 +104,28 @@ for (const chunkSize of [1, 511, 512, 513, 10_000]) {
     const device = find(root, 'dev/null');
     assert(typeof device === 'object' && device.kind === 'special');
     assert.deepEqual([device.mode, device.rdevMajor, device.rdevMinor], [0o020666, 1, 3]);
-    assert.equal(impliedDirs, 2);
+    assert.deepEqual(impliedOf(root), ['dev', 'run']);
   });
 }
+
+test('directories that an archive has no entry for are implied', async () => {
+  const { root } = await unpack(
+    archive([
+      { name: 'a/b/file' },
+      dir('a/late/', 0o700),
+      { name: 'said/inside' },
+      dir('said/'),
+      { name: '.wh.gone' },
+      { name: 'gone/inside' },
+      { name: 'hides/.wh..wh..opq' },
+    ]),
+  );
+  assert.deepEqual(impliedOf(root), ['', 'a', 'a/b', 'hides']);
+  const [gone, hides] = [find(root, 'gone'), find(root, 'hides')];
+  // A whiteout takes the metadata of the lower directory away as well.
+  assert(typeof gone === 'object' && gone.kind === 'dir' && gone.opaque);
+  assert(typeof hides === 'object' && hides.kind === 'dir' && hides.opaque);
+});
 
 test('unpackLayer() applies PAX records byte for byte', async () => {
   const capability = Buffer.from([1, 0, 0, 2, 0xff, 0xfe, 0, 0x0a, 0x3d, 0x80]);
@@ -205,18 +231,104 @@ test('later entries replace earlier ones', async () => {
   assert(typeof f === 'object' && f.kind === 'dir' && f.mode === 0o040755 && f.entries.size === 1);
 });
 
-test('a hard link to a lower layer is resolved by findLower()', async () => {
-  const { root } = await unpack(PLAIN);
-  const lower = find(root, 'etc/passwd') as LayerNode;
-  const bytes = archive([{ name: 'new', typeflag: '1', linkname: './etc/passwd' }]);
+const PASSWD_PATHS = ['etc/passwd', 'etc/alias', 'other/name'];
+
+/** Unpacks a layer above one where etc/passwd has three names. */
+async function unpackAbove(
+  entries: readonly ArchiveEntry[],
+): Promise<{ root: LayerDir; passwd: LayerNode; asked: string[] }> {
+  const { root: lower } = await unpack(PLAIN);
+  const node = find(lower, 'etc/passwd') as LayerNode;
+  const paths = PASSWD_PATHS.map((path) => path.split('/') as ByteName[]);
   const asked: string[] = [];
-  const findLower = (path: ByteName): LayerNode => {
+  const file = { node, paths };
+  const findLower = (path: ByteName): LowerFile | undefined => {
     asked.push(path);
-    return lower;
+    return PASSWD_PATHS.includes(path) ? file : undefined;
   };
-  const unpacked = await unpack(bytes, { findLower });
-  assert.equal(find(unpacked.root, 'new'), lower);
-  assert.deepEqual(asked, ['etc/passwd']);
+  const { root } = await unpack(archive(entries), { findLower });
+  return { root, passwd: node, asked };
+}
+
+test('a hard link to a lower file brings all its names into the layer', async () => {
+  const { root, passwd, asked } = await unpackAbove([
+    { name: 'new', typeflag: '1', linkname: './etc/passwd' },
+    { name: 'newer', typeflag: '1', linkname: 'other/name' },
+    { name: 'newest', typeflag: '1', linkname: 'new' },
+  ]);
+  assert.deepEqual(asked, ['etc/passwd', 'other/name']);
+  for (const name of ['new', 'newer', 'newest', ...PASSWD_PATHS]) {
+    assert.equal(find(root, name), passwd, name);
+  }
+  assert.deepEqual(impliedOf(root), ['', 'etc', 'other']);
+});
+
+test('a lower file keeps only the names that the layer leaves it', async () => {
+  const { root, passwd } = await unpackAbove([
+    { name: 'moved', typeflag: '1', linkname: 'etc/passwd' },
+    { name: 'etc/.wh.passwd' },
+    { name: 'etc/alias', data: 'another file' },
+    dir('other'),
+    { name: 'other/.wh..wh..opq' },
+  ]);
+  assert.equal(find(root, 'moved'), passwd);
+  assert.equal(find(root, 'etc/passwd'), WHITEOUT);
+  assert.notEqual(find(root, 'etc/alias'), passwd);
+  assert.equal(find(root, 'other/name'), undefined);
+});
+
+test('a hard link to what no layer has is refused', async () => {
+  const link = { name: 'new', typeflag: '1' };
+  for (const entries of [
+    [{ ...link, linkname: 'absent' }],
+    [{ name: 'etc/.wh.passwd' }, { ...link, linkname: 'etc/passwd' }],
+    [{ name: '.wh.etc' }, { ...link, linkname: 'etc/passwd' }],
+  ]) {
+    await assert.rejects(unpackAbove(entries), { code: 'TSB_LAYER_INVALID', name: 'UserError' });
+  }
+  const alone = unpack(archive([{ ...link, linkname: 'etc/passwd' }]));
+  await assert.rejects(alone, { code: 'TSB_LAYER_INVALID', name: 'LowerLinkError' });
+});
+
+const LINKS: readonly (readonly [what: string, link: string, target: string, leads: string])[] = [
+  ['a relative link', 'lib', 'usr/lib', 'usr/lib'],
+  ['an absolute link', 'var/lib', '/usr/lib', 'usr/lib'],
+  ['a link that climbs out', 'a/b', '../../../../etc', 'etc'],
+  ['a link to the root', 'a', '/', ''],
+  ['a link through nothing', 'a/b', 'x/../../y', 'y'],
+];
+for (const [what, link, target, leads] of LINKS) {
+  test(`an entry's path follows ${what} inside the layer`, async () => {
+    const { root, files } = await unpack(
+      archive([
+        { name: link, typeflag: '2', linkname: target },
+        { name: `${link}/x`, data: 'x' },
+        { name: `${link}/y`, typeflag: '1', linkname: `${link}/x` },
+        { name: `${link}/.wh.z` },
+      ]),
+    );
+    const at = leads === '' ? '' : `${leads}/`;
+    assert.equal(files(`${at}x`), 'x');
+    assert.equal(find(root, `${at}y`), find(root, `${at}x`));
+    assert.equal(find(root, `${at}z`), WHITEOUT);
+    const itself = find(root, link);
+    assert(typeof itself === 'object' && itself.kind === 'symlink');
+  });
+}
+
+test('an entry replaces a symbolic link that is its own name', async () => {
+  const { root } = await unpack(
+    archive([
+      { name: 'lib', typeflag: '2', linkname: 'usr/lib' },
+      dir('lib/'),
+      { name: 'lib/x' },
+      { name: 'same', typeflag: '2', linkname: 'usr/lib' },
+      { name: 'hard', typeflag: '1', linkname: 'same' },
+    ]),
+  );
+  assert.equal(typeof find(root, 'lib/x'), 'object');
+  assert.equal(find(root, 'usr'), undefined);
+  assert.equal(find(root, 'hard'), find(root, 'same'));
 });
 
 const HOSTILE: readonly (readonly [sin: string, code: string, entries: readonly ArchiveEntry[]])[] =
@@ -225,9 +337,26 @@ const HOSTILE: readonly (readonly [sin: string, code: string, entries: readonly 
     ['climbs out in the middle', 'TSB_LAYER_INVALID', [{ name: 'a/../../x' }]],
     ['climbs out by PAX', 'TSB_LAYER_INVALID', [{ name: 'x', pax: { path: '/../etc/x' } }]],
     [
-      'writes through a symbolic link',
+      'goes round in symbolic links',
       'TSB_LAYER_INVALID',
-      [{ name: 'a', typeflag: '2', linkname: '/etc' }, { name: 'a/passwd' }],
+      [
+        { name: 'a', typeflag: '2', linkname: 'b' },
+        { name: 'b', typeflag: '2', linkname: 'a' },
+        { name: 'a/x' },
+      ],
+    ],
+    [
+      'goes through a symbolic link to a file',
+      'TSB_LAYER_INVALID',
+      [{ name: 'a' }, { name: 'b', typeflag: '2', linkname: 'a' }, { name: 'b/x' }],
+    ],
+    [
+      'leads through a link that is too deep',
+      'TSB_LIMIT',
+      [
+        { name: 'a', typeflag: '2', linkname: 'b', pax: { linkpath: 'd/'.repeat(1001) } },
+        { name: 'a/x' },
+      ],
     ],
     ['has a directory below a file', 'TSB_LAYER_INVALID', [{ name: 'a' }, { name: 'a/b' }]],
     [

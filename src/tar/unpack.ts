@@ -18,7 +18,7 @@ export interface UnpackOptions {
   readonly expect?: Digest;
   readonly limits?: Partial<TarLimits>;
   readonly signal?: AbortSignal;
-  /** Resolves hard links to files of the layers below; without it they are refused. */
+  /** Resolves hard links to files of the layers below; without it they are a LowerLinkError. */
   readonly findLower?: FindLower;
   /** Uncompressed bytes so far. */
   readonly onProgress?: (bytes: number) => void;
@@ -30,11 +30,6 @@ export interface UnpackedLayer {
   readonly diffId: Digest;
   /** Of the uncompressed archive, to the end of its stream. */
   readonly size: number;
-  /**
-   * Directories that the archive only implies: they got root:root 0755, whatever the layers below
-   * have there.
-   */
-  readonly impliedDirs: number;
 }
 
 /** Passes the uncompressed stream on, hashing and counting it. */
@@ -107,5 +102,5 @@ export async function unpackLayer(
       `Cannot unpack layer: its diffId is ${diffId}, want ${options.expect}`,
     );
   }
-  return { root: tree.root, diffId, size: digester.size, impliedDirs: tree.impliedDirs };
+  return { root: tree.finish(), diffId, size: digester.size };
 }

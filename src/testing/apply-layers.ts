@@ -39,7 +39,8 @@ function apply(
     if (child === WHITEOUT) entries.delete(name);
     else entries.set(name, apply(entries.get(name), child, id, links));
   }
-  return { node, id, entries };
+  const hasOld = node.implied === true && old?.node.kind === 'dir';
+  return { node: hasOld ? old.node : node, id, entries };
 }
 
 async function describe(root: Applied | undefined, dirOf: LayerDirOf): Promise<string[]> {

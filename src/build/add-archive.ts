@@ -10,7 +10,7 @@ import { BLOCK, decodeHeader, isZeroBlock } from '../tar/header.js';
 import type { TarItem } from '../tar/reader.js';
 import { readEntries } from '../tar/reader.js';
 import type { ByteName } from '../util/byte-name.js';
-import { displayName } from '../util/byte-name.js';
+import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
 import type { CopyTarget } from './copy-apply.js';
 import { makeDirectory, newDirectoryMeta } from './copy-apply.js';
@@ -115,8 +115,8 @@ class Unpacker {
 
   #directory(names: readonly ByteName[]): TreeNode {
     const { destination, changes, nowMs } = this.#target;
-    const base = destination.path === '/' ? '' : destination.path;
-    const path = [base, ...names.map(displayName)].join('/') || '/';
+    const base = destination.path === '/' ? '' : byteNameOf(destination.path);
+    const path = ([base, ...names].join('/') || '/') as ByteName;
     return makeDirectory(this.#tree, path, newDirectoryMeta(changes.owner, nowMs));
   }
 

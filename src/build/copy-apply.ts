@@ -2,6 +2,7 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import type { InodeMeta } from '../layer/types.js';
 import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
 import { S_IFDIR } from '../sys/constants.js';
+import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
 import type { CopyEntry, MetaChanges } from './copy-entries.js';
@@ -60,13 +61,13 @@ export class Copier<Node> {
     const { tree, destination } = this.#target;
     const { path } = destination;
     if (source.info.kind === 'dir') {
-      const dir = this.#makeDirectory(path);
+      const dir = this.#makeDirectory(byteNameOf(path));
       for (const entry of source.entries) await this.#place(dir, entry, path);
       return;
     }
-    const existing = find(tree, path);
+    const existing = find(tree, byteNameOf(path));
     if (destination.isDirectory || path === '/' || isDirectory(existing)) {
-      await this.#place(this.#makeDirectory(path), source, path);
+      await this.#place(this.#makeDirectory(byteNameOf(path)), source, path);
       return;
     }
     if (destination.several) {
@@ -74,13 +75,12 @@ export class Copier<Node> {
         hint: `Write ${path}/`,
       });
     }
-    const slash = path.lastIndexOf('/');
-    const parentPath = path.slice(0, slash) || '/';
-    const entry = { ...source, name: byteNameOf(path.slice(slash + 1)) };
-    await this.#place(this.#makeDirectory(parentPath), entry, parentPath);
+    const { parentPath, name } = followLast(tree, path);
+    const entry = { ...source, name };
+    await this.#place(this.#makeDirectory(parentPath), entry, displayName(parentPath));
   }
 
-  #makeDirectory(path: string): TreeNode {
+  #makeDirectory(path: ByteName): TreeNode {
     const { tree, changes, nowMs } = this.#target;
     return makeDirectory(tree, path, newDirectoryMeta(changes.owner, nowMs));
   }
@@ -114,21 +114,41 @@ export class Copier<Node> {
 }
 
 /** The directory at a path of the image, made with its parents where missing. */
-export function makeDirectory(tree: ImageTree, path: string, meta: InodeMeta): TreeNode {
+export function makeDirectory(tree: ImageTree, path: ByteName, meta: InodeMeta): TreeNode {
   const node = find(tree, path);
-  if (node === undefined) return tree.mkdirs(byteNameOf(path), nodeMeta(meta));
+  if (node === undefined) return tree.mkdirs(path, nodeMeta(meta));
   if (isDirectory(node)) return node;
-  throw clash('a directory', path, kindName(node));
+  throw clash('a directory', displayName(path), kindName(node));
+}
+
+/**
+ * Where a file of this path belongs once the links of its last component are followed, dangling
+ * ones too. The parent's path may hold links and `..` itself.
+ */
+function followLast(tree: ImageTree, path: string): { parentPath: ByteName; name: ByteName } {
+  let at = byteNameOf(path);
+  for (;;) {
+    const slash = at.lastIndexOf('/');
+    const parentPath = (at.slice(0, slash) || '/') as ByteName;
+    const name = at.slice(slash + 1) as ByteName;
+    const node = tree.resolve(at, { followLast: false });
+    if (node === undefined || kindOfMode(node.mode) !== 'symlink') return { parentPath, name };
+    // Ends: a loop of links was refused before, when the path was looked up.
+    const target = tree.readlink(node).replace(/(?:\/\.?)+$/, '');
+    at = (target.startsWith('/') ? target : `${parentPath}/${target}`) as ByteName;
+  }
 }
 
 /** The node at a path, links followed inside the image; undefined: it leads nowhere. */
-function find(tree: ImageTree, path: string): TreeNode | undefined {
+function find(tree: ImageTree, path: ByteName): TreeNode | undefined {
   try {
-    return tree.resolve(byteNameOf(path), { followLast: true });
+    return tree.resolve(path, { followLast: true });
   } catch (error) {
     if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;
     const found = hasCode(error, 'ELOOP') ? 'a loop of symbolic links' : 'a file on the way';
-    throw new UserError('TSB_COPY', `Cannot copy to "${path}": found ${found}`, { cause: error });
+    throw new UserError('TSB_COPY', `Cannot copy to "${displayName(path)}": found ${found}`, {
+      cause: error,
+    });
   }
 }
 

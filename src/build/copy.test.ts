@@ -67,7 +67,19 @@ const CASES: readonly (readonly [name: string, text: string, want: readonly stri
   [
     'into a link of the image, which leads nowhere but inside',
     'COPY links /\nCOPY a.txt /out/',
-    ['/out 777 0:0 -> ../../inside', '/inside 755 0:0 dir', '/inside/a.txt 644 0:0 "a"'],
+    [
+      ...['/dangling 777 0:0 -> ../gone/x', '/out 777 0:0 -> ../../inside'],
+      ...['/inside 755 0:0 dir', '/inside/a.txt 644 0:0 "a"', '/tofile 777 0:0 -> /f'],
+    ],
+  ],
+  [
+    'over a link of the image: to where it leads, the link stays',
+    'COPY a.txt /f\nCOPY links /\nCOPY b.txt /tofile\nCOPY b.txt /dangling',
+    [
+      ...['/dangling 777 0:0 -> ../gone/x', '/f 644 0:0 "b"', '/gone 755 0:0 dir'],
+      ...['/gone/x 644 0:0 "b"'],
+      ...['/out 777 0:0 -> ../../inside', '/tofile 777 0:0 -> /f'],
+    ],
   ],
   ['--link', 'COPY --link a.txt /l/', ['/l 755 0:0 dir', '/l/a.txt 644 0:0 "a"']],
 ];
@@ -84,6 +96,8 @@ function fill(builds: TestBuilds): void {
   symlinkSync('/a.txt', path.join(builds.context, 'link.lnk'));
   symlinkSync('dir', path.join(builds.context, 'dirlink'));
   symlinkSync('../../inside', path.join(builds.context, 'links/out'));
+  symlinkSync('/f', path.join(builds.context, 'links/tofile'));
+  symlinkSync('../gone/x', path.join(builds.context, 'links/dangling'));
 }
 
 const IGNORED = [/^\/etc( |\/)/, /^\/keep /];

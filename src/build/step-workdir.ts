@@ -35,6 +35,10 @@ export async function executeWorkdir(
   const owner = resolveUser(state.image.config?.User ?? '', readAccounts(tree));
   return await editImage(session, state, (editable) => {
     const { uid, gid } = owner;
-    makeDirectory(editable, directory, newDirectoryMeta({ uid, gid }, session.createdMs()));
+    makeDirectory(
+      editable,
+      byteNameOf(directory),
+      newDirectoryMeta({ uid, gid }, session.createdMs()),
+    );
   });
 }

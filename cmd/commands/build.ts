@@ -119,7 +119,6 @@ export const buildCommand: Command = defineCommand({
     for (const file of [options.iidfile, options['metadata-file']]) {
       if (file !== undefined) rmSync(file, { force: true });
     }
-    const { signal, logFile } = context;
     const { build } = await import('../../src/build/build.js');
     await using store = await openStore(context);
     await using cleanup = new Cleanup();

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
@@ -20,6 +21,7 @@ import { startTsbuild, tsbuild, tsbuildOk, type RunningTsbuild } from '../src/te
 
 /** What is left when tsbuild fails, is interrupted, or is killed: nothing. */
 const NEEDS = ['root', 'fuse', 'program:busybox'] as const;
+const MIB = 1024 * 1024;
 /** Within this time after a kill, mounts and processes must be gone. */
 const GONE_MS = 1000;
 /** Within this time after one of its processes was killed, tsbuild must have given up. */
@@ -144,7 +146,41 @@ describe('nothing is left', () => {
     await assertBuildsAgain();
   });
 
-  test('when the disk is full in a RUN, a COPY and an export', async (t) => {
+  /** An archive of an image with a large file of these bytes; made once per name. */
+  const archiveOf = async (name: string, big: Buffer): Promise<string> => {
+    const context = contextOf('COPY big /big');
+    writeFileSync(join(context, 'big'), big);
+    const archive = join(dir, name);
+    if (existsSync(archive)) return archive;
+    await tsbuildOk(['build', '-o', `type=oci-archive,dest=${archive}`, context], options);
+    return archive;
+  };
+
+  for (const [signal, exitCode] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGKILL', 137],
+  ] as const) {
+    test(`after ${signal} while a layer is unpacked`, async (t) => {
+      if (!requires(t, ...NEEDS)) return;
+      const archive = await archiveOf('large.tar', Buffer.alloc(512 * MIB));
+      const fresh = { root: join(dir, `fresh-${signal}`) };
+      const work = join(fresh.root, 'work');
+      const running = startTsbuild(['pull', `oci-archive:${archive}`, '-t', 'big'], fresh);
+      await waitFor('the unpacking', () =>
+        existsSync(work) && readdirSync(work).length > 0 ? true : undefined,
+      );
+      running.child.kill(signal);
+      assert.equal((await running.done).exitCode, exitCode);
+      assert.equal(await tsbuildOk(['images', '-q'], fresh), '');
+      assert.deepEqual(readdirSync(work), []);
+      assert.deepEqual(readdirSync(join(fresh.root, 'layers')), []);
+      if (signal === 'SIGKILL')
+        await tsbuildOk(['pull', `oci-archive:${archive}`, '-t', 'big'], fresh);
+    });
+  }
+
+  test('when the disk is full in an unpack, a RUN, a COPY and an export', async (t) => {
     if (!requires(t, ...NEEDS)) return;
     const small = join(dir, 'small');
     mkdirSync(small);
@@ -157,10 +193,16 @@ describe('nothing is left', () => {
       assert.match(result.stderr, /the disk is full|No space left/i);
       assert.doesNotMatch(result.stderr, /this is a bug/);
     };
+    await isClear(
+      'pull',
+      `oci-archive:${await archiveOf('small.tar', randomBytes(32 * MIB))}`,
+      '-t',
+      'full',
+    );
     const fill = contextOf('RUN /bin/busybox dd if=/dev/zero of=/big bs=1M count=64');
     await isClear('build', '-t', 'full', fill);
     const big = contextOf('COPY big /big');
-    writeFileSync(join(big, 'big'), Buffer.alloc(32 * 1024 * 1024, 'x'));
+    writeFileSync(join(big, 'big'), Buffer.alloc(32 * MIB, 'x'));
     await isClear('build', '-t', 'full', big);
     const fits = contextOf('RUN echo fits > /fits');
     await tsbuildOk(['build', '-t', 'fits', fits], tight);

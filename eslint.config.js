@@ -14,7 +14,7 @@ const IMPORTS = {
   layer: ['util', 'sys'],
   overlay: ['util', 'sys', 'fuse', 'layer'],
   tar: ['util', 'sys', 'layer', 'oci'],
-  store: ['util', 'sys', 'layer', 'oci', 'tar'],
+  store: ['util', 'sys', 'layer', 'oci', 'tar', 'overlay'],
   registry: ['util', 'oci'],
   output: ['util', 'sys', 'layer', 'oci', 'tar', 'store', 'overlay'],
   bootstrap: ['util', 'sys', 'layer', 'oci', 'tar', 'store'],

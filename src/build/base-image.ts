@@ -8,7 +8,7 @@ import { formatFamiliar, withDefaultTag } from '../oci/reference.js';
 import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
 import type { StoredImage } from '../store/stored-image.js';
-import { ensureLayers } from '../store/unpack-layers.js';
+import { ensureLayers, findLayers } from '../store/unpack-layers.js';
 import { UserError } from '../util/errors.js';
 import type { RunningVertex } from './progress.js';
 import { pullToStore } from './pull-image.js';
@@ -62,9 +62,7 @@ async function unpackLayers(
   { layers }: StoredImage,
   running: RunningVertex | undefined,
 ): Promise<Awaited<ReturnType<typeof ensureLayers>>> {
-  const isMissing = layers.some(
-    ({ diffId }) => session.store.layers.findByDiffId(diffId) === undefined,
-  );
+  const isMissing = findLayers(session.store, layers).includes(undefined);
   if (isMissing) session.expectWork();
   running?.outcome({ cached: !isMissing });
   const unpacked = new Map<string, number>();

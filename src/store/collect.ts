@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { LayerIndex } from '../layer/index-codec.js';
 import type { LayerId } from '../layer/types.js';
+import { chainIds } from '../oci/chain-id.js';
 import type { Digest } from '../oci/digest.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { TEMPORARY_PREFIX } from './atomic-file.js';
@@ -49,10 +50,10 @@ async function markImages(store: Store, reachable: Reachable): Promise<void> {
     try {
       const { manifest, layers } = await loadImage(store.blobs, record);
       reachable.blobs.add(manifest.config.digest);
-      for (const { descriptor, diffId } of layers) {
-        reachable.blobs.add(descriptor.digest);
-        reachable.diffIds.add(diffId);
-      }
+      const diffIds = layers.map(({ diffId }) => diffId);
+      // A layer may be recorded under either.
+      for (const key of [...diffIds, ...chainIds(diffIds)]) reachable.diffIds.add(key);
+      for (const { descriptor } of layers) reachable.blobs.add(descriptor.digest);
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       reachable.damaged.push(`${reference}: ${messageOf(error)}`);

@@ -94,6 +94,7 @@ export class LayerStore {
   /**
    * The layer of `diffId`, unpacked by `unpack` if it is not there: once, also among processes,
    * of which the others wait. `unpack` must have verified the diffId. A failure leaves nothing.
+   * For a layer that depends on those below it, the chainId stands in for the diffId.
    */
   async ensure(
     diffId: Digest,

@@ -5,22 +5,25 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { LayerReader } from '../layer/layer-reader.js';
 import { LayerWriter } from '../layer/layer-writer.js';
+import { readTree } from '../layer/read-tree.js';
 import { WHITEOUT, type InodeMeta, type LayerDir, type LayerId } from '../layer/types.js';
 import { emptyConfig, encodeConfig } from '../oci/config.js';
 import { describeBytes } from '../oci/descriptor.js';
 import { digestOf, type Digest } from '../oci/digest.js';
 import { encodeJson } from '../oci/json.js';
-import { ociManifest } from '../oci/manifest.js';
+import { ociManifest, type ImageLayer } from '../oci/manifest.js';
 import { MEDIA_TYPE } from '../oci/media-types.js';
 import { parseReference } from '../oci/reference.js';
 import { requires } from '../testing/requires.js';
+import { sampleImage } from '../testing/sample-image.js';
 import { archive, bytesOf, chunksOf } from '../testing/tar-archive.js';
 import { unpackLayer } from '../tar/unpack.js';
 import { byteNameOf } from '../util/byte-name.js';
 import { storeRoot } from './paths.js';
 import { Store } from './store.js';
-import { ensureLayers } from './unpack-layers.js';
+import { ensureLayers, findLayers } from './unpack-layers.js';
 
 const temp = fs.mkdtempSync(path.join(tmpdir(), 'tsbuild-store-'));
 after(() => fs.rmSync(temp, { recursive: true }));
@@ -202,6 +205,82 @@ test('ensureLayers() unpacks the layers of an image from its blobs', async () =>
     diffId: digestOf('y'),
   };
   await assert.rejects(ensureLayers(store, [lost, ...layers]), { code: 'TSB_STORE' });
+});
+
+/** Layers of archives whose blobs are in the store. */
+async function blobLayers(store: Store, tars: readonly Buffer[]): Promise<ImageLayer[]> {
+  const layers: ImageLayer[] = [];
+  for (const tar of tars) {
+    const blob = await store.blobs.writeBytes(tar);
+    layers.push({
+      descriptor: { mediaType: MEDIA_TYPE.ociLayer, ...blob },
+      diffId: digestOf(tar),
+    });
+  }
+  return layers;
+}
+
+test('a layer with hard links to lower files is another one above other layers', async () => {
+  using store = await Store.open(freshRoot());
+  const link = archive([{ name: 'new', typeflag: '1', linkname: 'file' }]);
+  const plain = archive([{ name: 'plain' }]);
+  const bases = ['one', 'another'].map((data) => archive([{ name: 'file', data }]));
+  const made = new Set<LayerId>();
+  for (const base of bases) {
+    const layers = await blobLayers(store, [base, plain, link]);
+    assert.deepEqual(findLayers(store, layers)[2], undefined);
+    const ids = await ensureLayers(store, layers);
+    assert.deepEqual(await ensureLayers(store, layers), ids);
+    assert.deepEqual(findLayers(store, layers), ids);
+    const [lower, , top] = ids;
+    assert(lower !== undefined && top !== undefined);
+    made.add(top);
+    using reader = LayerReader.open(store.layers.dirOf(top), top);
+    assert.deepEqual(reader.index.layers, [lower]);
+    const { entries } = readTree(reader.index);
+    assert.deepEqual([...entries.keys()], ['file', 'new']);
+    const node = entries.get(byteNameOf('new'));
+    assert(node === entries.get(byteNameOf('file')));
+    assert(typeof node === 'object' && node.kind === 'file');
+  }
+  assert.equal(made.size, 2);
+  assert.equal(store.layers.findByDiffId(digestOf(link)), undefined);
+  const [, alone] = await blobLayers(store, [plain, link]);
+  assert(alone !== undefined);
+  await assert.rejects(ensureLayers(store, [alone]), { code: 'TSB_LAYER_INVALID' });
+});
+
+test('many layers that need each other are unpacked at the same time', async () => {
+  using store = await Store.open(freshRoot());
+  const tars = Array.from({ length: 12 }, (_, i) =>
+    archive([
+      i === 0
+        ? { name: 'f0', data: 'content' }
+        : { name: `f${i}`, typeflag: '1', linkname: `f${i - 1}` },
+    ]),
+  );
+  const ids = await ensureLayers(store, await blobLayers(store, tars));
+  const top = ids.at(-1);
+  assert(top !== undefined);
+  using reader = LayerReader.open(store.layers.dirOf(top), top);
+  assert.equal(readTree(reader.index).entries.size, 12);
+});
+
+test('prune() keeps a layer that is found by its chainId, and the one that it needs', async () => {
+  using store = await Store.open(freshRoot());
+  const tars = [
+    archive([{ name: 'file', data: 'x' }]),
+    archive([{ name: 'new', typeflag: '1', linkname: 'file' }]),
+  ];
+  const layers = await blobLayers(store, tars);
+  const record = await sampleImage(store, [], layers);
+  store.images.put(parseReference('image'), record);
+  const ids = await ensureLayers(store, layers);
+  assert.deepEqual((await store.prune({ all: true })).layers, []);
+  assert.deepEqual(findLayers(store, layers), ids);
+  store.images.remove(parseReference('image'));
+  assert.equal((await store.prune({ all: true })).layers.length, 2);
+  assert.deepEqual(store.layers.listDiffIds(), []);
 });
 
 test('prune() keeps what images and cache records need, through content references', async () => {

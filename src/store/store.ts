@@ -18,7 +18,7 @@ import { loadImage, type StoredImage } from './stored-image.js';
 import { WorkArea, type WorkDir } from './work.js';
 
 /** Of the whole layout. Another one is refused. */
-export const STORE_VERSION = 1;
+export const STORE_VERSION = 2;
 
 const PRUNING = 'another tsbuild prunes the store';
 const IN_USE = 'other tsbuild commands use the store';

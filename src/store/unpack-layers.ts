@@ -1,8 +1,11 @@
 import type { LayerId } from '../layer/types.js';
+import { chainIds } from '../oci/chain-id.js';
 import type { ImageLayer } from '../oci/manifest.js';
 import { shortDigest, type Digest } from '../oci/digest.js';
+import { LowerLinkError, type FindLower } from '../tar/layer-tree.js';
 import { unpackLayer } from '../tar/unpack.js';
 import { UserError } from '../util/errors.js';
+import { Limit } from '../util/limit.js';
 import type { WaitOptions } from './lock.js';
 import type { Store } from './store.js';
 
@@ -15,10 +18,31 @@ export interface UnpackLayersOptions extends WaitOptions {
   readonly onProgress?: (diffId: Digest, bytes: number) => void;
 }
 
+/** A layer, and the stack that it is the top of. */
+interface StackedLayer extends ImageLayer {
+  readonly chainId: Digest;
+}
+
+/**
+ * The layer directories of an image, base first; undefined: not unpacked. A layer is found by its
+ * diffId, or by its chainId if it has hard links to files of the layers below.
+ */
+export function findLayers(
+  store: Store,
+  layers: readonly Pick<ImageLayer, 'diffId'>[],
+): (LayerId | undefined)[] {
+  const chain = chainIds(layers.map(({ diffId }) => diffId));
+  return layers.map(({ diffId }, index) => findLayer(store, diffId, chain[index] ?? diffId));
+}
+
+function findLayer(store: Store, diffId: Digest, chainId: Digest): LayerId | undefined {
+  return store.layers.findByDiffId(diffId) ?? store.layers.findByDiffId(chainId);
+}
+
 /**
  * The layer directories of an image, base first: those that the store lacks are unpacked from
- * its blobs, several at once, each once per diffId among all processes. When one fails, the
- * others are stopped.
+ * its blobs, several at once, each once among all processes. When one fails, the others are
+ * stopped.
  */
 export async function ensureLayers(
   store: Store,
@@ -27,36 +51,56 @@ export async function ensureLayers(
 ): Promise<LayerId[]> {
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const ids: LayerId[] = [];
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let index = next++; index < layers.length; index = next++) {
-      const layer = layers[index];
-      if (layer !== undefined) ids[index] = await ensureOne(store, layer, { ...options, signal });
-    }
-  };
-  const workers = Array.from({ length: LAYERS_AT_ONCE }, async () => {
-    try {
-      await work();
-    } catch (error) {
-      stop.abort(error);
-      throw error;
-    }
-  });
-  const results = await Promise.allSettled(workers);
+  const chain = chainIds(layers.map(({ diffId }) => diffId));
+  const limit = new Limit(LAYERS_AT_ONCE);
+  const made: Promise<LayerId>[] = [];
+  for (const [index, layer] of layers.entries()) {
+    const stacked = { ...layer, chainId: chain[index] ?? layer.diffId };
+    // The layers below have started: they never wait for room that this one takes.
+    const below = async (): Promise<LayerId[]> => await Promise.all(made.slice(0, index));
+    const work = async (): Promise<LayerId> => {
+      signal.throwIfAborted();
+      return await ensureOne(store, stacked, below, { ...options, signal });
+    };
+    const one = limit.run(work);
+    one.catch((error: unknown) => stop.abort(error));
+    made.push(one);
+  }
+  const results = await Promise.allSettled(made);
   const failed = results.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw options.signal?.aborted ? failed.reason : stop.signal.reason;
-  return ids;
+  return await Promise.all(made);
 }
 
 async function ensureOne(
   store: Store,
-  { descriptor, diffId }: ImageLayer,
+  layer: StackedLayer,
+  below: () => Promise<LayerId[]>,
   options: UnpackLayersOptions,
 ): Promise<LayerId> {
-  const { signal, onProgress } = options;
+  const there = findLayer(store, layer.diffId, layer.chainId);
+  if (there !== undefined) return there;
+  try {
+    return await unpackOne(store, layer, layer.diffId, options);
+  } catch (error) {
+    if (!(error instanceof LowerLinkError) || layer.chainId === layer.diffId) throw error;
+  }
+  // What it is depends on the layers below: nobody may find it by its diffId.
+  const ids = await below();
+  const { openLowerFiles } = await import('./lower-files.js');
+  using lower = openLowerFiles(store.layers, ids);
+  return await unpackOne(store, layer, layer.chainId, { ...options, findLower: lower.find });
+}
+
+async function unpackOne(
+  store: Store,
+  { descriptor, diffId }: ImageLayer,
+  key: Digest,
+  options: UnpackLayersOptions & { readonly findLower?: FindLower },
+): Promise<LayerId> {
+  const { signal, onProgress, findLower } = options;
   return await store.layers.ensure(
-    diffId,
+    key,
     async (writer) => {
       if (!store.blobs.has(descriptor.digest)) {
         throw new UserError(
@@ -68,6 +112,7 @@ async function ensureOne(
       return await unpackLayer(store.blobs.open(descriptor.digest), {
         writer,
         expect: diffId,
+        ...(findLower && { findLower }),
         ...(signal && { signal }),
         ...(onProgress && { onProgress: (bytes) => onProgress(diffId, bytes) }),
       });

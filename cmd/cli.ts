@@ -6,6 +6,7 @@ import { GLOBAL_OPTIONS, prepareArgv } from './argv.js';
 import type { Command, CommandContext, OptionTable, Parsed } from './command.js';
 import { COMMANDS } from './commands.js';
 import { printError } from './print-error.js';
+import { escapeControls } from './progress/text.js';
 import { listenForSignals, type Signals } from './signals.js';
 import { versionText } from './version.js';
 
@@ -123,7 +124,7 @@ async function runCommand(command: Command, values: Values, run: Run): Promise<n
     signal: signals.signal,
     leaveInterruptsToChild: () => signals.leaveInterruptsToChild(),
     print: (line) => process.stdout.write(`${line}\n`),
-    warn: (line) => process.stderr.write(`${line}\n`),
+    warn: (line) => process.stderr.write(`${escapeControls(line)}\n`),
   };
   return await command.run(argumentsOf(command, values), context);
 }

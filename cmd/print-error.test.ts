@@ -89,3 +89,17 @@ for (const [name, error, want] of CODES) {
     assert.equal(exitCodeOf(error), want);
   });
 }
+
+test('formatError() shows control characters that a message or a Buildfile quotes', () => {
+  const error = new UserError('TSB_PARSE', 'Cannot use "\x1b]0;title\x07"', {
+    source: { file: 'Buildfile', startLine: 1, endLine: 1 },
+    hint: 'remove \u009b31m and \u202e',
+  });
+  const hostile = (): string => 'RUN \x1b[2J\tx\n';
+  assert.deepEqual(formatError(error, { isVerbose: false, read: hostile }), [
+    'error: Cannot use "\\u001b]0;title\\u0007"',
+    'Buildfile:1',
+    '  1 | >>> RUN \\u001b[2J\tx',
+    'hint: remove \\u009b31m and \\u202e',
+  ]);
+});

@@ -3,6 +3,7 @@ import { InternalError } from '../src/util/assert.js';
 import { ERROR_CODES, EXIT } from '../src/util/error-codes.js';
 import { hasCode, messageOf, UserError, type SourceRange } from '../src/util/errors.js';
 import { STDIN_NAME } from './buildfile.js';
+import { escapeControls } from './progress/text.js';
 import { InterruptedError } from './signals.js';
 import { PLAIN, styleFor, type Style } from './style.js';
 
@@ -81,7 +82,15 @@ function snippet(source: SourceRange, text: string): string[] {
 
 function formatBug(error: unknown): string[] {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return [stack, 'This is a bug in tsbuild. Please report it with the lines above.'];
+  return [
+    escapeControls(stack),
+    'This is a bug in tsbuild. Please report it with the lines above.',
+  ];
+}
+
+/** What an error says; it may quote others. */
+function shownMessage(error: unknown): string {
+  return escapeControls(messageOf(error));
 }
 
 /** The report of `error`, line by line, without a final newline. */
@@ -90,22 +99,22 @@ export function formatError(error: unknown, options: FormatOptions): string[] {
   const found = unwrap(error);
   const label = style.bold(style.red('error:'));
   if (isBug(found)) {
-    return [`${label} ${messageOf(found)}`, ...formatBug(found)];
+    return [`${label} ${shownMessage(found)}`, ...formatBug(found)];
   }
-  const lines = [`${label} ${messageOf(found)}`];
+  const lines = [`${label} ${shownMessage(found)}`];
   if (found instanceof UserError) {
     const { source, hint } = found;
     if (source !== undefined) {
       const file = source.file === STDIN_NAME ? 'standard input' : source.file;
-      lines.push(style.bold(`${file}:${source.startLine}`));
+      lines.push(style.bold(`${escapeControls(file)}:${source.startLine}`));
       const text = read(source.file);
-      if (text !== undefined) lines.push(...snippet(source, text));
+      if (text !== undefined) lines.push(...snippet(source, text).map(escapeControls));
     }
-    if (hint !== undefined) lines.push(`${style.cyan('hint:')} ${hint}`);
+    if (hint !== undefined) lines.push(`${style.cyan('hint:')} ${escapeControls(hint)}`);
   }
   if (!isVerbose) return lines;
   const [, ...causes] = causesOf(found);
-  for (const cause of causes) lines.push(style.dim(`caused by: ${messageOf(cause)}`));
+  for (const cause of causes) lines.push(style.dim(`caused by: ${shownMessage(cause)}`));
   if (found instanceof UserError) lines.push(style.dim(`code: ${found.code}`));
   return lines;
 }

@@ -1,6 +1,7 @@
 import { EXIT } from '../../src/util/error-codes.js';
 import { defineCommand, word, type Command } from '../command.js';
 import { findImage } from '../image.js';
+import { escapeControls } from '../progress/text.js';
 import { openStore } from '../store.js';
 
 /** Version of the JSON that is printed; docs/formats.md describes it. */
@@ -31,7 +32,10 @@ export const inspectCommand: Command = defineCommand({
     });
     const { platform, created } = record;
     const report = { digest, references, platform, created, manifest, config, layers };
-    context.print(JSON.stringify({ inspectVersion: INSPECT_VERSION, ...report }, null, 2));
+    // JSON leaves the controls above U+007F as they are, and terminals obey them.
+    context.print(
+      escapeControls(JSON.stringify({ inspectVersion: INSPECT_VERSION, ...report }, null, 2)),
+    );
     return EXIT.ok;
   },
 });

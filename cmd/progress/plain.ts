@@ -2,7 +2,7 @@ import type { BuildEvent } from '../../src/build/events.js';
 import { NEVER_BUILT } from '../../src/cache/explain.js';
 import { ProgressModel, type Amount, type VertexView } from './model.js';
 import type { Renderer, Sink } from './renderer.js';
-import { formatBytes, formatDuration } from './text.js';
+import { escapeControls, formatBytes, formatDuration } from './text.js';
 
 /** Milliseconds between two lines about the same download. */
 const AMOUNT_INTERVAL_MS = 2000;
@@ -96,7 +96,9 @@ class PlainRenderer implements Renderer {
   }
 
   #warn({ warning }: BuildEvent & { kind: 'warning' }): void {
-    const { message, hint, source } = warning;
+    const { source } = warning;
+    const message = escapeControls(warning.message);
+    const hint = warning.hint === undefined ? undefined : escapeControls(warning.hint);
     const where = source === undefined ? '' : `${source.file}:${source.startLine}: `;
     this.#sink.write(`warning: ${where}${message}\n`);
     if (hint !== undefined) this.#sink.write(`hint: ${hint}\n`);

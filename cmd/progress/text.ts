@@ -24,6 +24,17 @@ export function sanitizeLine(line: string): string {
   return expandTabs(visible.replace(ESCAPES, '').replace(CONTROLS, ''));
 }
 
+/**
+ * A message that quotes what others wrote, as it may be written to a terminal: control characters
+ * but newlines and tabs are shown as `\\u001b`.
+ */
+export function escapeControls(text: string): string {
+  return text.replace(CONTROLS, (character) => {
+    if (character === '\n') return character;
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
 function expandTabs(text: string): string {
   if (!text.includes('\t')) return text;
   let expanded = '';

@@ -4,7 +4,7 @@ import { failureReport } from './failure.js';
 import { endLine, liveLines, type Screen } from './frame.js';
 import { ProgressModel } from './model.js';
 import type { Renderer, Sink } from './renderer.js';
-import { displayWidth } from './text.js';
+import { displayWidth, escapeControls } from './text.js';
 
 const FRAME_INTERVAL_MS = 100;
 const HIDE_CURSOR = '\x1b[?25l';
@@ -84,7 +84,9 @@ export function ttyRenderer(terminal: Terminal, options: TtyOptions): TtyRendere
   const interval = timer ? setInterval(draw, FRAME_INTERVAL_MS).unref() : undefined;
 
   const warningLines = ({ warning }: BuildEvent & { kind: 'warning' }): string[] => {
-    const { message, hint, source } = warning;
+    const { source } = warning;
+    const message = escapeControls(warning.message);
+    const hint = warning.hint === undefined ? undefined : escapeControls(warning.hint);
     const where = source === undefined ? '' : `${source.file}:${source.startLine}: `;
     const lines = [`${style.yellow('warning:')} ${where}${message}`];
     return hint === undefined ? lines : [...lines, `${style.cyan('hint:')} ${hint}`];

@@ -1,4 +1,5 @@
 import { byteName, type ByteName } from '../util/byte-name.js';
+import { UserError } from '../util/errors.js';
 import {
   BYTE_ORDER_MARK,
   CONTENT,
@@ -14,7 +15,14 @@ import {
   THIS_LAYER,
   WHITEOUT_ROW,
 } from './index-format.js';
-import { WHITEOUT, type LayerDir, type LayerId, type LayerNode, type Xattrs } from './types.js';
+import {
+  LAYER_DEPTH_MAX,
+  WHITEOUT,
+  type LayerDir,
+  type LayerId,
+  type LayerNode,
+  type Xattrs,
+} from './types.js';
 
 /** The known SHA-256 (32 bytes) of a file's content, or undefined. */
 export type DigestOf = (node: LayerNode) => Buffer | undefined;
@@ -54,6 +62,13 @@ interface Numbered {
   entryCount: number;
 }
 
+/** Throws `TSB_LIMIT` if a path of `depth` components is too long for a layer. */
+export function assertDepth(depth: number): void {
+  if (depth <= LAYER_DEPTH_MAX) return;
+  const message = `Cannot write layer: directories are nested deeper than ${LAYER_DEPTH_MAX}`;
+  throw new UserError('TSB_LIMIT', message);
+}
+
 function numberNodes(root: LayerDir): Numbered {
   const numbered: Numbered = {
     nodes: [root],
@@ -62,10 +77,13 @@ function numberNodes(root: LayerDir): Numbered {
     entryCount: 0,
   };
   const { nodes, rowOf, nlinks } = numbered;
+  const depths = [0];
   for (let row = 0; row < nodes.length; row++) {
     const node = nodes[row];
     if (node?.kind !== 'dir') continue;
     numbered.entryCount += node.entries.size;
+    const depth = (depths[row] ?? 0) + 1;
+    if (node.entries.size > 0) assertDepth(depth);
     for (const child of node.entries.values()) {
       if (child === WHITEOUT) continue;
       const known = rowOf.get(child);
@@ -75,6 +93,7 @@ function numberNodes(root: LayerDir): Numbered {
       }
       rowOf.set(child, nodes.length);
       nodes.push(child);
+      depths.push(depth);
       nlinks.push(child.kind === 'dir' ? 2 : 1);
       if (child.kind === 'dir') nlinks[row] = (nlinks[row] ?? 0) + 1;
     }

@@ -62,3 +62,6 @@ export type LayerDir = InodeMeta & {
 
 /** A name that a layer removes from the layers below. */
 export const WHITEOUT: unique symbol = Symbol('whiteout');
+
+/** Components of the longest path in a layer: whoever walks its tree may recurse. */
+export const LAYER_DEPTH_MAX = 1000;

@@ -5,6 +5,7 @@ import { WHITEOUT, type LayerDir, type LayerId } from '../layer/types.js';
 import { CALLER, LayerFixture, Shell, describeTree } from '../testing/overlay-fixture.js';
 import { applyLayers } from '../testing/apply-layers.js';
 import { ImageTree } from './image-tree.js';
+import type { ByteName } from '../util/byte-name.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
 
 /** The base of all cases. */
@@ -307,3 +308,12 @@ async function assertApplied(fixture: LayerFixture, ids: LayerId[], want: string
   const applied = applyLayers(ids.map((id) => ({ id, tree: fixture.read(id) })));
   assert.deepEqual(await applied.describe(fixture.dirOf), want);
 }
+
+test('commit() refuses directories that are nested beyond the depth of a layer', (t) => {
+  const fixture = new LayerFixture(t);
+  using overlay = fixture.open([], fixture.newId());
+  const tree = new ImageTree(overlay);
+  const names = Array.from({ length: 20_000 }, () => 'd').join('/') as ByteName;
+  tree.mkdirs(names, { mode: 0o755, uid: 0, gid: 0 });
+  assert.throws(() => overlay.commit(), { code: 'TSB_LIMIT' });
+});

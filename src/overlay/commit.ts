@@ -1,3 +1,4 @@
+import { assertDepth } from '../layer/index-encode.js';
 import type { LayerWriter } from '../layer/layer-writer.js';
 import {
   WHITEOUT,
@@ -38,6 +39,16 @@ export function commitTree(tree: Tree, writer: LayerWriter, options: CommitOptio
   return { changes: commit.changes, contentBytes: commit.contentBytes };
 }
 
+/** Throws before the stack is used up: a commit recurses into what is dirty. */
+function assertShallow(root: DirNode): void {
+  let level = [root];
+  for (let depth = 0; level.length > 0; depth++) {
+    assertDepth(depth);
+    const dirty = level.filter((dir) => dir.dirty);
+    level = dirty.flatMap((dir) => [...dir.dir.children.values()].filter(isDirNode));
+  }
+}
+
 class Commit {
   readonly #tree: Tree;
   readonly #writer: LayerWriter;
@@ -56,6 +67,7 @@ class Commit {
 
   run(): void {
     const root = this.#tree.root as DirNode;
+    assertShallow(root);
     this.#tree.releaseUnlinked();
     this.#completeGroups(root);
     const basis = root.dir.sources;

@@ -55,6 +55,12 @@ function newDir(meta: InodeMeta, opaque: boolean): DirInMaking {
   return { kind: 'dir', ...meta, opaque, entries: new Map() };
 }
 
+function metadataBytesOf({ linkname, xattrs }: TarEntry): number {
+  let bytes = linkname.length;
+  for (const [name, value] of xattrs ?? []) bytes += name.length + value.length;
+  return bytes;
+}
+
 function newImpliedDir(): DirInMaking {
   return { ...newDir(DEFAULT_META, false), implied: true };
 }
@@ -69,6 +75,8 @@ export class LayerTree {
   readonly #findLower: FindLower | undefined;
   /** Files of the layers below that got a name in this one. */
   readonly #borrowed = new Set<LowerFile>();
+  #nodes = 0;
+  #metadataBytes = 0;
 
   constructor(limits: TarLimits, findLower: FindLower | undefined) {
     this.#limits = limits;
@@ -100,10 +108,18 @@ export class LayerTree {
       this.#setDirMeta(this.#root, this.#metaOf(entry));
       return;
     }
+    this.#count(last.length + metadataBytesOf(entry));
     const parent = this.#parent(names, entry.path);
     if (last.startsWith(WHITEOUT_PREFIX)) this.#whiteOut(parent, last, entry.path);
     else if (entry.type === 'dir') this.#addDir(parent, last, this.#metaOf(entry));
     else this.#put(parent, last, this.#nodeOf(entry, content));
+  }
+
+  /** A few compressed bytes can imply a thousand directories: every node counts. */
+  #count(metadataBytes: number): void {
+    this.#metadataBytes += metadataBytes;
+    assertLimit(this.#limits, 'entriesMax', ++this.#nodes, 'entries and implied directories');
+    assertLimit(this.#limits, 'metadataBytesMax', this.#metadataBytes, 'names and attributes');
   }
 
   #components(path: ByteName): ByteName[] {
@@ -126,6 +142,7 @@ export class LayerTree {
       }
       const next = dir.entries.get(name);
       if (next === undefined || next === WHITEOUT) {
+        this.#count(name.length);
         // A whiteout took the lower directory away, and its metadata with it.
         const made = next === WHITEOUT ? newDir(DEFAULT_META, true) : newImpliedDir();
         dir.entries.set(name, made);
@@ -230,9 +247,21 @@ export class LayerTree {
       const message = `Cannot unpack layer: ${what}, which is not in the layer`;
       throw new LowerLinkError('TSB_LAYER_INVALID', message);
     }
-    const lower = this.#findLower(names.join('/') as ByteName);
-    if (lower !== undefined) this.#borrowed.add(lower);
-    return lower?.node;
+    const asked = names.join('/') as ByteName;
+    const lower = this.#findLower(asked);
+    if (lower === undefined) return undefined;
+    const isDirect = lower.paths.some((each) => each.join('/') === asked);
+    if (!isDirect && lower.paths.some((each) => this.#hasOther(each, lower.node))) {
+      const what = `the hard link ${shown(path)} is to ${shown(linkname)}`;
+      throw invalid(`${what}, which a symbolic link below leads back into the layer`);
+    }
+    this.#borrowed.add(lower);
+    return lower.node;
+  }
+
+  #hasOther(names: readonly ByteName[], node: LayerNode): boolean {
+    const own = this.#find(names);
+    return own !== undefined && own !== node;
   }
 
   #find(names: readonly ByteName[]): LayerNode | typeof WHITEOUT | undefined {

@@ -1,8 +1,12 @@
+import { LAYER_DEPTH_MAX } from '../layer/types.js';
 import { UserError } from '../util/errors.js';
 
 /** The named limits of reading an archive. Every one of them ends in `TSB_LIMIT`. */
 export interface TarLimits {
+  /** Of entries, and of directories that they imply. */
   readonly entriesMax: number;
+  /** Names, link targets and xattrs of all entries together: they are kept in memory. */
+  readonly metadataBytesMax: number;
   /** Of the uncompressed archive: what a compressed bomb may grow to. */
   readonly unpackedBytesMax: number;
   /** Of the extension headers (PAX, GNU long names) of one entry together. */
@@ -25,12 +29,13 @@ export interface TarLimits {
  */
 export const TAR_LIMITS: TarLimits = {
   entriesMax: 4_000_000,
+  metadataBytesMax: 512 * 2 ** 20,
   unpackedBytesMax: 128 * 2 ** 30,
   extensionBytesMax: 2 ** 20,
   nameBytesMax: 255,
   pathBytesMax: 32 * 1024,
   linkTargetBytesMax: 4095,
-  depthMax: 1000,
+  depthMax: LAYER_DEPTH_MAX,
   xattrNameBytesMax: 255,
   xattrValueBytesMax: 65_536,
   xattrsBytesMax: 512 * 1024,

@@ -14,6 +14,7 @@ import {
 import { requires } from '../testing/requires.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';
 import type { LowerFile } from './layer-tree.js';
+import type { TarLimits } from './limits.js';
 import { unpackLayer, type UnpackOptions } from './unpack.js';
 
 /** Keeps contents in memory. */
@@ -244,7 +245,7 @@ async function unpackAbove(
   const file = { node, paths };
   const findLower = (path: ByteName): LowerFile | undefined => {
     asked.push(path);
-    return PASSWD_PATHS.includes(path) ? file : undefined;
+    return [...PASSWD_PATHS, 'symlink/passwd'].includes(path) ? file : undefined;
   };
   const { root } = await unpack(archive(entries), { findLower });
   return { root, passwd: node, asked };
@@ -255,8 +256,9 @@ test('a hard link to a lower file brings all its names into the layer', async ()
     { name: 'new', typeflag: '1', linkname: './etc/passwd' },
     { name: 'newer', typeflag: '1', linkname: 'other/name' },
     { name: 'newest', typeflag: '1', linkname: 'new' },
+    { name: 'newest', typeflag: '1', linkname: 'symlink/passwd' },
   ]);
-  assert.deepEqual(asked, ['etc/passwd', 'other/name']);
+  assert.deepEqual(asked, ['etc/passwd', 'other/name', 'symlink/passwd']);
   for (const name of ['new', 'newer', 'newest', ...PASSWD_PATHS]) {
     assert.equal(find(root, name), passwd, name);
   }
@@ -283,6 +285,8 @@ test('a hard link to what no layer has is refused', async () => {
     [{ ...link, linkname: 'absent' }],
     [{ name: 'etc/.wh.passwd' }, { ...link, linkname: 'etc/passwd' }],
     [{ name: '.wh.etc' }, { ...link, linkname: 'etc/passwd' }],
+    // Below, `symlink` is one to etc: whose passwd is it?
+    [{ name: 'etc/passwd' }, { ...link, linkname: 'symlink/passwd' }],
   ]) {
     await assert.rejects(unpackAbove(entries), { code: 'TSB_LAYER_INVALID', name: 'UserError' });
   }
@@ -437,12 +441,29 @@ for (const [sin, code, entries] of HOSTILE) {
   });
 }
 
-for (const [limit, entries] of [
-  ['entriesMax', [{ name: 'a' }, { name: 'b' }, { name: 'c' }]],
-  ['unpackedBytesMax', [{ name: 'a', data: 'x'.repeat(100_000) }]],
-] as const) {
+const DEEP = 'd/'.repeat(400);
+const KEPT: readonly (readonly [string, Partial<TarLimits>, readonly ArchiveEntry[]])[] = [
+  ['entriesMax', { entriesMax: 2 }, [{ name: 'a' }, { name: 'b' }, { name: 'c' }]],
+  [
+    'entriesMax with directories that a few entries imply',
+    { entriesMax: 500 },
+    [
+      { name: 'a', pax: { path: `a/${DEEP}f` } },
+      { name: 'b', pax: { path: `b/${DEEP}f` } },
+    ],
+  ],
+  ['unpackedBytesMax', { unpackedBytesMax: 50_000 }, [{ name: 'a', data: 'x'.repeat(100_000) }]],
+  [
+    'metadataBytesMax',
+    { metadataBytesMax: 1000 },
+    [
+      { name: 'a', pax: { 'SCHILY.xattr.user.a': 'x'.repeat(600) } },
+      { name: 'b', pax: { 'SCHILY.xattr.user.a': 'x'.repeat(600) } },
+    ],
+  ],
+];
+for (const [limit, limits, entries] of KEPT) {
   test(`unpackLayer() keeps the limit ${limit}`, async () => {
-    const limits = limit === 'entriesMax' ? { entriesMax: 2 } : { unpackedBytesMax: 50_000 };
     await assert.rejects(unpack(archive(entries), { limits }), { code: 'TSB_LIMIT' });
   });
 }

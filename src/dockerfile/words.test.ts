@@ -262,3 +262,17 @@ test('expandWord() takes no exponential time for a pattern of many stars', () =>
     value,
   );
 });
+
+test('expandWord() refuses values that double without end', () => {
+  const value = 'x'.repeat(100_000);
+  assert.equal(expandWord('$A$A', () => value).length, 200_000);
+  assert.throws(() => expandWord('$A'.repeat(11), () => value), { code: 'TSB_LIMIT' });
+});
+
+test('expandWord() takes linear time for many variables', { timeout: 10_000 }, () => {
+  const text = '$A-'.repeat(200_000);
+  assert.equal(
+    expandWord(text, () => ''),
+    '-'.repeat(200_000),
+  );
+});

@@ -15,6 +15,9 @@ import type { EscapeToken } from './ast.js';
 import { codePoints } from './glob.js';
 import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.js';
 
+/** Of the values in one expansion: a few lines of ENV can double a value without end. */
+const VALUES_CHARS_MAX = 1024 * 1024;
+
 /** The value of a variable; undefined: it is not set. */
 export type Lookup = (name: string) => string | undefined;
 
@@ -78,13 +81,23 @@ class Lexer {
   readonly #lookup: Lookup;
   #rawEscapes: boolean;
   #at = 0;
+  #valuesChars = 0;
 
   constructor(source: string, options: LexOptions, lookup: Lookup) {
     this.#source = source;
     this.#characters = codePoints(source);
     this.#options = options;
-    this.#lookup = lookup;
+    this.#lookup = (name) => this.#counted(lookup(name));
     this.#rawEscapes = options.rawEscapes ?? false;
+  }
+
+  #counted(value: string | undefined): string | undefined {
+    this.#valuesChars += value?.length ?? 0;
+    if (this.#valuesChars <= VALUES_CHARS_MAX) return value;
+    throw new UserError(
+      'TSB_LIMIT',
+      `Cannot expand variables: their values have more than ${VALUES_CHARS_MAX} characters`,
+    );
   }
 
   run(): { text: string; words: string[] } {
@@ -206,10 +219,20 @@ class Lexer {
   }
 
   #name(): string {
-    const rest = this.#characters.slice(this.#at).join('');
-    const name = /^(?:\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*)/u.exec(rest)?.[0] ?? '';
-    this.#at += codePoints(name).length;
-    return name;
+    const first = this.#peek() ?? '';
+    if (/^[@*#?\-$!]$/.test(first)) return this.#next() ?? '';
+    if (/^\p{Nd}$/u.test(first)) return this.#takeWhile(/^\p{Nd}$/u);
+    return /^[\p{L}_]$/u.test(first) ? this.#takeWhile(/^[\p{L}\p{Nd}_]$/u) : '';
+  }
+
+  /** The characters from here on that are in `set`. */
+  #takeWhile(set: RegExp): string {
+    let text = '';
+    for (let ch = this.#peek(); ch !== undefined && set.test(ch); ch = this.#peek()) {
+      text += ch;
+      this.#at++;
+    }
+    return text;
   }
 
   #braced(): string {

@@ -6,14 +6,14 @@ import { EXIT } from '../../src/util/error-codes.js';
 import { UserError } from '../../src/util/errors.js';
 import { defineCommand, word, type Command, type CommandContext } from '../command.js';
 import { findImage } from '../image.js';
-import { withMountedImage } from '../mounted-image.js';
+import { withMountedImage, type MountedImage } from '../../src/build/mounted-image.js';
 import { enterNamespaces } from '../namespaces.js';
 import { openStore } from '../store.js';
 
 /** Runs a program of the host with the image as its directory; returns its exit code. */
 function runThere(
   argv: readonly string[],
-  directory: string,
+  { mountpoint: directory, signal: abort }: MountedImage,
   context: CommandContext,
 ): Promise<number> {
   const [file = '', ...rest] = argv;
@@ -22,19 +22,19 @@ function runThere(
     const env = { ...context.env, TSBUILD_MOUNT: directory };
     const child = spawn(file, rest, { cwd: directory, stdio: 'inherit', env });
     const onAbort = (): void => void child.kill('SIGTERM');
-    context.signal.addEventListener('abort', onAbort, { once: true });
+    abort.addEventListener('abort', onAbort, { once: true });
     child.once('error', (error) =>
       reject(new UserError('TSB_MISSING_TOOL', `Cannot run "${file}": ${error.message}`)),
     );
     child.once('exit', (code, signal) => {
-      context.signal.removeEventListener('abort', onAbort);
+      abort.removeEventListener('abort', onAbort);
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });
   });
 }
 
-/** Waits for SIGINT or SIGTERM, the way to end a mount in the foreground. */
-function untilInterrupted({ signal }: CommandContext): Promise<void> {
+/** Waits for SIGINT or SIGTERM, the way to end a mount in the foreground, or its server's end. */
+function untilAborted(signal: AbortSignal): Promise<void> {
   const keepAlive = setInterval(() => undefined, 1 << 30);
   return new Promise((resolve) => {
     const done = (): void => {
@@ -81,9 +81,9 @@ export const mountCommand: Command = defineCommand({
     const mount = { store, image, mountpoint, writable: false, logFile, signal };
     return await withMountedImage(mount, async (mounted) => {
       const argv = passedOn.length > 0 ? passedOn : [context.env['SHELL'] ?? '/bin/sh'];
-      if (!isForeground) return await runThere(argv, mounted.mountpoint, context);
+      if (!isForeground) return await runThere(argv, mounted, context);
       context.warn(`Mounted ${name} on ${mounted.mountpoint}; Ctrl-C unmounts it`);
-      await untilInterrupted(context);
+      await untilAborted(mounted.signal);
       return EXIT.ok;
     });
   },

@@ -3,7 +3,7 @@ import type { ContainerConfig } from '../../src/oci/config.js';
 import { UserError } from '../../src/util/errors.js';
 import { defineCommand, word, type Command, type CommandContext, type Parsed } from '../command.js';
 import { findImage } from '../image.js';
-import { withMountedImage, type MountedImage } from '../mounted-image.js';
+import { withMountedImage, type MountedImage } from '../../src/build/mounted-image.js';
 import { enterNamespaces } from '../namespaces.js';
 import { parsePairs } from '../pairs.js';
 import { openStore } from '../store.js';
@@ -84,11 +84,15 @@ async function specOf(
   };
 }
 
-async function execute(spec: RunSpec, context: CommandContext): Promise<RunResult> {
+async function execute(
+  spec: RunSpec,
+  signal: AbortSignal,
+  context: CommandContext,
+): Promise<RunResult> {
   const { runCommand } = await import('../../src/exec/run.js');
   if (spec.tty === true) context.leaveInterruptsToChild();
   return await runCommand(spec, {
-    signal: context.signal,
+    signal,
     onOutput: (stream, chunk) => {
       process[stream].write(chunk);
     },
@@ -112,7 +116,7 @@ export const runCommandCommand: Command = defineCommand({
     const mount = { store, image, writable: true, synthetic: MOUNT_POINTS, logFile, signal };
     return await withMountedImage(mount, async (mounted) => {
       const spec = await specOf(mounted, image.config.config, args, { store, env });
-      return (await execute(spec, context)).exitCode;
+      return (await execute(spec, mounted.signal, context)).exitCode;
     });
   },
 });

@@ -1,9 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { LayerId } from '../src/layer/types.js';
-import type { MountPoint } from '../src/exec/run-spec.js';
-import type { StoredImage } from '../src/store/stored-image.js';
-import type { Store } from '../src/store/store.js';
+import type { LayerId } from '../layer/types.js';
+import type { MountPoint } from '../exec/run-spec.js';
+import type { StoredImage } from '../store/stored-image.js';
+import type { Store } from '../store/store.js';
 
 /** How to mount an image. */
 export interface MountImage {
@@ -24,6 +24,8 @@ export interface MountedImage {
   readonly mountpoint: string;
   /** Base first. */
   readonly layers: readonly LayerId[];
+  /** Aborts when the caller's does, and when the mount's server dies. */
+  readonly signal: AbortSignal;
 }
 
 /** Mounts an image, its layers unpacked where needed, for as long as `work` takes. */
@@ -32,20 +34,20 @@ export async function withMountedImage<T>(
   work: (mounted: MountedImage) => Promise<T>,
 ): Promise<T> {
   const [{ OverlayServer }, { ensureLayers }] = await Promise.all([
-    import('../src/overlay/overlay-server.js'),
-    import('../src/store/unpack-layers.js'),
+    import('../overlay/overlay-server.js'),
+    import('../store/unpack-layers.js'),
   ]);
   await using server = OverlayServer.start({ logFile });
   const layers = await ensureLayers(store, image.layers, { signal });
   using area = store.work.create();
   const mountpoint = given ?? path.join(area.path, 'root');
   if (given === undefined) mkdirSync(mountpoint);
-  await using _mount = await server.mount({
+  await using mount = await server.mount({
     lowers: layers.map((id) => ({ kind: 'indexed', id })),
     layerDirs: store.layers.root,
     mountpoint,
     synthetic,
     ...(writable && { upperdir: path.join(area.path, 'upper') }),
   });
-  return await work({ mountpoint, layers });
+  return await mount.use(signal, (signal) => work({ mountpoint, layers, signal }));
 }

@@ -411,3 +411,7 @@ test('a full disk is TSB_NO_SPACE, and leaves nothing', (t) => {
   ]).toString();
   assert.equal(output, 'TSB_NO_SPACE,TSB_NO_SPACE,TSB_NO_SPACE 0 0\n0\n');
 });
+
+test('a place where no directory can be made is refused, at once', async () => {
+  await assert.rejects(Store.open('/proc/tsbuild/store'), { code: 'TSB_STORE' });
+});

@@ -130,17 +130,29 @@ export class Store implements AsyncDisposable, Disposable {
   }
 }
 
+/** Node's own recursive mkdir never returns where mkdir says ENOENT for ever, as in /proc. */
+function makeDirectory(dir: string): void {
+  if (fs.existsSync(dir)) return;
+  makeDirectory(path.dirname(dir));
+  try {
+    fs.mkdirSync(dir, { mode: 0o700 });
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
+}
+
 function makeLayout(paths: StorePaths): void {
   const { version, ...dirs } = paths;
   try {
-    for (const dir of Object.values(dirs)) fs.mkdirSync(dir, { recursive: true, mode: 0o700 });
+    for (const dir of Object.values(dirs)) makeDirectory(dir);
     fs.accessSync(paths.root, fs.constants.W_OK);
     if (!fs.existsSync(version)) {
       writeFileAtomic(paths.root, path.basename(version), `${STORE_VERSION}\n`);
     }
   } catch (error) {
     const explained = explainNoSpace(error, paths.root);
-    if (!hasCode(explained, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST')) throw explained;
+    if (!hasCode(explained, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENOENT'))
+      throw explained;
     throw new UserError('TSB_STORE', `Cannot open the store '${paths.root}': ${messageOf(error)}`, {
       hint: 'set TSBUILD_ROOT to a directory of your own',
       cause: error,

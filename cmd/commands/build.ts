@@ -1,4 +1,3 @@
-import { rmSync, writeFileSync } from 'node:fs';
 import type { BuildOptions, BuildResult } from '../../src/build/options.js';
 import { Cleanup } from '../../src/util/cleanup.js';
 import { EXIT } from '../../src/util/error-codes.js';
@@ -11,6 +10,7 @@ import { parsePairs, parseSourceDateEpoch } from '../pairs.js';
 import { progressModeOf, PROGRESS_OPTION, withRenderer } from '../progress/open.js';
 import { formatDuration } from '../progress/text.js';
 import { once } from '../once.js';
+import { prepareReport, writeReport } from '../report-file.js';
 import { openRegistry, openStore } from '../store.js';
 
 const OPTIONS = {
@@ -87,9 +87,9 @@ async function report(
   context: CommandContext,
 ): Promise<void> {
   const { imageDigest, tags, outputs, durationMs } = result;
-  if (options.iidfile !== undefined) writeFileSync(options.iidfile, imageDigest);
+  if (options.iidfile !== undefined) writeReport(options.iidfile, imageDigest);
   if (options['metadata-file'] !== undefined) {
-    writeFileSync(options['metadata-file'], `${JSON.stringify(metadataOf(result), null, 2)}\n`);
+    writeReport(options['metadata-file'], `${JSON.stringify(metadataOf(result), null, 2)}\n`);
   }
   const mode = progressModeOf(options, context.env);
   if (mode === 'quiet') context.print(imageDigest);
@@ -115,9 +115,8 @@ export const buildCommand: Command = defineCommand({
     const given = await buildOptionsOf(directory, options, context.env);
     const buildOptions = { ...given, privileged };
     context.sources.set(STDIN_NAME, buildOptions.buildfile.text);
-    // What an earlier build left must not be taken for this one's.
     for (const file of [options.iidfile, options['metadata-file']]) {
-      if (file !== undefined) rmSync(file, { force: true });
+      if (file !== undefined) prepareReport(file);
     }
     const { build } = await import('../../src/build/build.js');
     await using store = await openStore(context);

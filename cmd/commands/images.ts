@@ -21,9 +21,13 @@ const SHORT_DIGITS = 12;
 export function formatAge(created: string, nowMs: number): string {
   const hours = (nowMs - Date.parse(created)) / HOUR_MS;
   if (!Number.isFinite(hours)) return '-';
-  if (hours < 1) return `${Math.max(0, Math.round(hours * 60))} minutes ago`;
-  if (hours < 48) return `${Math.round(hours)} hours ago`;
-  return `${Math.round(hours / 24)} days ago`;
+  if (hours < 1) return ago(Math.max(0, Math.round(hours * 60)), 'minute');
+  if (hours < 48) return ago(Math.round(hours), 'hour');
+  return ago(Math.round(hours / 24), 'day');
+}
+
+function ago(count: number, unit: string): string {
+  return `${count} ${unit}${count === 1 ? '' : 's'} ago`;
 }
 
 export const imagesCommand: Command = defineCommand({

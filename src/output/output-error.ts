@@ -1,5 +1,6 @@
-import { messageOf, UserError } from '../util/errors.js';
-import { hasCode } from '../util/errors.js';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { hasCode, messageOf, UserError } from '../util/errors.js';
 
 const EDQUOT = -122;
 
@@ -14,7 +15,7 @@ export function outputError(error: unknown, dest: string): unknown {
   }
   const codes = ['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EEXIST', 'ENOTEMPTY', 'EBUSY'];
   if (!hasCode(error, ...codes, 'EISDIR', 'EXDEV', 'EPIPE', 'ENAMETOOLONG', 'EINVAL')) return error;
-  return new UserError('TSB_OUTPUT', `Cannot write '${dest}': ${messageOf(error)}`, {
-    cause: error,
-  });
+  const dir = path.dirname(dest);
+  const found = existsSync(dir) ? messageOf(error) : `there is no directory '${dir}'`;
+  return new UserError('TSB_OUTPUT', `Cannot write '${dest}': ${found}`, { cause: error });
 }

@@ -242,7 +242,9 @@ test('a local output refuses what is there, and leaves it', async () => {
   await assert.rejects(write('type=local', dir), { code: 'TSB_OUTPUT', message: /not empty/ });
   await assert.rejects(write('type=oci', dir), { code: 'TSB_OUTPUT' });
   await assert.rejects(write('type=tar', dir), { code: 'TSB_OUTPUT' });
-  await assert.rejects(write('type=tar', path.join(dir, 'no/where')), { code: 'TSB_OUTPUT' });
+  await assert.rejects(write('type=tar', path.join(dir, 'no/where')), {
+    ...{ code: 'TSB_OUTPUT', message: /where': there is no directory '.*no'$/ },
+  });
   assert.deepEqual(fs.readdirSync(dir), ['mine']);
 });
 

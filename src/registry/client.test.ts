@@ -345,7 +345,11 @@ test('a host that is not listed gets https and nothing else', async () => {
   const resolved = fixture.client.resolve(fixture.reference, { platform: PLATFORM });
   await assert.rejects(
     resolved,
-    failsWith('TSB_NETWORK', undefined, /TSBUILD_INSECURE_REGISTRIES=127\.0\.0\.1:/),
+    failsWith(
+      'TSB_NETWORK',
+      /: its answer is not TLS$/,
+      /TSBUILD_INSECURE_REGISTRIES=127\.0\.0\.1:/,
+    ),
   );
   assert.deepEqual(fixture.registry.seen, []);
 });

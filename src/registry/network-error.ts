@@ -1,3 +1,4 @@
+import { messageOf } from '../util/errors.js';
 import { RegistryError } from './registry-error.js';
 
 /** Codes of Node and undici for a connection that broke or was too slow: worth another try. */
@@ -44,7 +45,7 @@ export function findNetworkError(
   const hint = UNTRUSTED.has(code)
     ? 'trust its authority: NODE_EXTRA_CA_CERTS=FILE.pem'
     : HINTS[code]?.(domain);
-  const found = (error as Error).message || code;
+  const found = HINTS[code] === plainHttp ? 'its answer is not TLS' : messageOf(error) || code;
   return new RegistryError('TSB_NETWORK', `Cannot ${what}: ${domain}: ${found}`, {
     ...(hint !== undefined && { hint }),
     cause: error,

@@ -129,6 +129,17 @@ describe('a build of busybox', () => {
     assert.deepEqual(readdirSync(join(dir, 'out/etc')).sort(), ['group', 'passwd']);
   });
 
+  test('names the stage in which the source of a COPY is missing', async (t) => {
+    if (!requires(t, ...NEEDS)) return;
+    const stages = `${HEAD}FROM scratch\nCOPY --from=base /none /\n`;
+    const { exitCode, stderr } = await tsbuild(['build', '-f', '-', context], {
+      root,
+      input: stages,
+    });
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /Cannot copy "\/none": not found in stage "base"/);
+  });
+
   test('fails with the status of the command', async (t) => {
     if (!requires(t, ...NEEDS)) return;
     const result = await tsbuild(['build', '-f', '-', context], {

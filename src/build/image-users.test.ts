@@ -52,7 +52,7 @@ for (const [spec, uid, gid] of OWNERS) {
 }
 
 const BAD: readonly (readonly [spec: string, message: RegExp])[] = [
-  ['nobody', /Cannot find user "nobody" of "nobody" in \/etc\/passwd/],
+  ['nobody', /Cannot find user "nobody" in \/etc\/passwd/],
   ['app:wheel', /Cannot find group "wheel" of "app:wheel" in \/etc\/group/],
   ['a:b:c', /want user\[:group\]/],
   ['app:', /want user\[:group\]/],

@@ -116,7 +116,8 @@ function requireId(part: string, spec: string, what: 'user' | 'group', file: str
   if (/^\d+$/.test(part)) {
     throw new UserError('TSB_BUILD', `Cannot use ${what} "${part}": want a number up to ${ID_MAX}`);
   }
-  throw new UserError('TSB_BUILD', `Cannot find ${what} "${part}" of "${spec}" in ${file}`, {
+  const whole = part === spec ? '' : ` of "${spec}"`;
+  throw new UserError('TSB_BUILD', `Cannot find ${what} "${part}"${whole} in ${file}`, {
     hint: `Create the ${what} in an earlier RUN, or use a number`,
   });
 }

@@ -76,7 +76,7 @@ async function sourceOf(
 ): Promise<CopySource | undefined> {
   if (instruction.kind !== 'copy' || instruction.from === undefined) return undefined;
   const files = resolveFrom(instruction.from, { stages, index: planned.stage.index });
-  return { state: await resolve(files, undefined), what: whatOf(files) };
+  return { state: await resolve(files, undefined), what: whatOf(files, stages) };
 }
 
 async function carryOut(session: Session, state: StageState, work: Work): Promise<StepResult> {
@@ -191,12 +191,12 @@ function workdirOf(state: StageState, given: string): string {
   return nextWorkdir(state.image.config?.WorkingDir ?? '/', given);
 }
 
-function whatOf(files: FilesOf): string {
+function whatOf(files: FilesOf, stages: StageRun['stages']): string {
   switch (files.kind) {
     case 'image':
       return `image "${files.text}"`;
     case 'stage':
-      return `stage ${files.index}`;
+      return `stage "${stages[files.index]?.name ?? files.index}"`;
     case 'scratch':
       return 'scratch';
   }

@@ -29,9 +29,13 @@ tsbuild('run', IMAGE, '/app/hello');
 tsbuild('run', IMAGE, 'python3', '/app/hello.py');
 
 const command = `node ${join('dist', 'cmd', 'main.js')}`;
+const next = [
+  [`build -t ${IMAGE} ${EXAMPLE}`, 'again: from the cache'],
+  [`mount ${IMAGE}`, 'a shell that sees its files'],
+  [`build -t ${IMAGE} -o type=docker,dest=q.tar ${EXAMPLE}`, 'for podman load, docker load'],
+  ['--help', 'the other commands'],
+];
+const width = Math.max(...next.map(([words]) => words.length));
 console.log(`
-Next (npm link puts tsbuild on your PATH; until then it is "${command}"):
-  tsbuild build -t ${IMAGE} ${EXAMPLE}                            again: from the cache
-  tsbuild mount ${IMAGE}                                                  a shell that sees its files
-  tsbuild build -t ${IMAGE} -o type=docker,dest=q.tar ${EXAMPLE}  for podman load, docker load
-  tsbuild --help`);
+Next (npm link, or sudo npm link, puts tsbuild on your PATH; until then it is "${command}"):
+${next.map(([words, what]) => `  tsbuild ${words.padEnd(width)}  ${what}`).join('\n')}`);

@@ -37,7 +37,7 @@ const OPTIONS = {
     bareValue: 'always',
     describe: 'When to ask the registry for base images [missing]',
   },
-  platform: { type: 'string', describe: "os/architecture; only this machine's is supported" },
+  platform: { type: 'string', describe: "os/architecture: only this machine's" },
   network: { type: 'string', choices: ['host', 'none'], default: 'host', describe: 'Of RUN' },
   jobs: { type: 'string', describe: 'Steps of independent stages run at once [CPUs]' },
   progress: PROGRESS_OPTION,

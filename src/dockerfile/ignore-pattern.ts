@@ -8,6 +8,20 @@
 //   anything else    a regular expression: ** and **/ are (.*/)?, at the end .*
 import { codePoints } from './glob.js';
 
+/** A backtracking engine takes time n^repeats; beyond this, the slower table is used. */
+const REGEXP_REPEATS_MAX = 2;
+
+/** A part of a pattern: one character, or what repeats. */
+interface Step {
+  readonly kind: 'one' | 'name' | 'dirs' | 'rest';
+  /** As a regular expression. */
+  readonly source: string;
+}
+
+const NAME: Step = { kind: 'name', source: '[^/]*' };
+const DIRS: Step = { kind: 'dirs', source: '(?:.*/)?' };
+const REST: Step = { kind: 'rest', source: '.*' };
+
 const SYNTAX_CHARACTERS = /[\^$\\.*+?()[\]{}|/]/;
 
 /** Compiles a cleaned pattern that is known to be well-formed. */
@@ -21,28 +35,63 @@ export function compileIgnorePattern(pattern: string): (path: string) => boolean
   }
   const prefix = /^(.*)\*\*$/s.exec(pattern)?.[1];
   if (prefix !== undefined && isPlain(prefix)) return (path) => path.startsWith(prefix);
-  const expression = toRegExp(pattern);
+  const steps = parseSteps(pattern);
+  const repeats = steps.filter(({ kind }) => kind !== 'one').length;
+  return repeats <= REGEXP_REPEATS_MAX ? regExpMatcher(steps) : tableMatcher(steps);
+}
+
+function regExpMatcher(steps: readonly Step[]): (path: string) => boolean {
+  const expression = new RegExp(`^${steps.map(({ source }) => source).join('')}$`, 'su');
   return (path) => expression.test(path);
 }
 
-function toRegExp(pattern: string): RegExp {
+/** Takes time proportional to pattern × path, whatever the pattern. */
+function tableMatcher(steps: readonly Step[]): (path: string) => boolean {
+  const backwards = steps
+    .map(({ kind, source }) => ({ kind, accepts: new RegExp(`^${source}$`, 'su') }))
+    .reverse();
+  return (path) => {
+    const characters = codePoints(path);
+    // Whether the steps behind the current one match the rest of the path, by where that begins.
+    let behind = characters.map(() => false);
+    behind.push(true);
+    for (const { kind, accepts } of backwards) {
+      const here = [...behind];
+      let afterSlash = false;
+      for (let at = characters.length - 1; at >= 0; at--) {
+        const character = characters[at] ?? '';
+        const next = behind[at + 1] === true;
+        afterSlash ||= character === '/' && next;
+        if (kind === 'one') here[at] = next && accepts.test(character);
+        else if (kind === 'dirs') here[at] ||= afterSlash;
+        else here[at] ||= here[at + 1] === true && (kind === 'rest' || character !== '/');
+      }
+      if (kind === 'one') here[characters.length] = false;
+      behind = here;
+    }
+    return behind[0] === true;
+  };
+}
+
+function parseSteps(pattern: string): Step[] {
   const characters = codePoints(pattern);
-  let source = '';
+  const steps: Step[] = [];
+  const one = (source: string): unknown => steps.push({ kind: 'one', source });
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] ?? '';
     if (character === '*' && characters[at + 1] === '*') {
       at += characters[at + 2] === '/' ? 2 : 1;
-      source += at + 1 === characters.length ? '.*' : '(?:.*/)?';
-    } else if (character === '*') source += '[^/]*';
-    else if (character === '?') source += '[^/]';
+      steps.push(at + 1 === characters.length ? REST : DIRS);
+    } else if (character === '*') steps.push(NAME);
+    else if (character === '?') one('[^/]');
     else if (character === '[') {
       const end = classEnd(characters, at);
-      source += classSource(characters.slice(at + 1, end));
+      one(classSource(characters.slice(at + 1, end)));
       at = end;
-    } else if (character === '\\') source += literal(characters[++at] ?? '\\');
-    else source += literal(character);
+    } else if (character === '\\') one(literal(characters[++at] ?? '\\'));
+    else one(literal(character));
   }
-  return new RegExp(`^${source}$`, 'su');
+  return steps;
 }
 
 /** The index of the `]` that ends the class which begins at `start`. */

@@ -20,6 +20,19 @@ const CASES: readonly (readonly [patterns: string, path: string, ignored: boolea
   ['./rel', 'rel', true],
   ['a/../b', 'b', true],
   ['a//b/', 'a/b', true],
+  // Many wildcards.
+  ['*a*b*c', 'xaybzc', true],
+  ['*a*b*c', 'xa/ybzc', false],
+  ['*a*b*c', 'cba', false],
+  ['**/x*/**/y*[0-9]', 'x/y1', true],
+  ['**/x*/**/y*[0-9]', 'a/b/xx/c/d/y-2', true],
+  ['**/x*/**/y*[0-9]', 'a/b/c/d/y-2', false],
+  ['**/x*/**/y*[0-9]', 'a/bx/c/d/y-2', false],
+  ['*?/**/*?/*?', 'a/b', false],
+  ['*?/**/*?/*?', 'a/b/c', true],
+  ['a*/b*/c*/**', 'a/b/c/d/e', true],
+  ['a*/b*/c*/**', 'a/b/d/e', false],
+  ['*a*a*\\*', 'aa*', true],
   // Exceptions: the last match decides.
   ['!x.go\n*.go', 'x.go', true],
   ['*.go\n!x.go', 'x.go', false],
@@ -197,3 +210,12 @@ for (const pattern of ['[]a]', '[-]', '[x-]', '[-x]', '[a-b-c]', '[', '[^', '[^b
     assert.throws(() => goMatch(pattern, 'a'), UserError);
   });
 }
+
+test(
+  'parseIgnore() takes no exponential time for a pattern of many stars',
+  { timeout: 10_000 },
+  () => {
+    const ignore = parseIgnore(`${'a*'.repeat(60)}b\n${'**/'.repeat(40)}a*b\n`);
+    assert.equal(ignore.ignores('a'.repeat(250)), false);
+  },
+);

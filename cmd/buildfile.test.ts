@@ -48,7 +48,7 @@ test('assertContext() takes a directory only', (t) => {
 test('readBuildfile() tells a default name that is a directory', async (t) => {
   const context = contextWith(t);
   mkdirSync(join(context, 'Buildfile'));
-  await assert.rejects(readBuildfile(undefined, context), /EISDIR/);
+  await assert.rejects(readBuildfile(undefined, context), /not a regular file/);
 });
 
 test('parsePairs() takes values from the word, else from the fallback', () => {

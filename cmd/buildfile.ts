@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { BuildfileInput } from '../src/build/options.js';
 import { hasCode, UserError } from '../src/util/errors.js';
+import { readTextFile } from '../src/util/text-file.js';
 
 /** Names looked for in the context, in this order. */
 const DEFAULT_NAMES = ['Buildfile', 'Dockerfile', 'Containerfile'];
@@ -26,11 +27,12 @@ export function assertContext(context: string): void {
   if (!stat.isDirectory()) throw refuse('it is not a directory');
 }
 
-function readIfAny(path: string): string | undefined {
+function readIfAny(path: string, read: (path: string) => string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return read(path);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (error instanceof UserError) throw error;
     const found = error instanceof Error ? error.message : String(error);
     throw new UserError('TSB_NO_BUILDFILE', `Cannot read "${path}": ${found}`, { cause: error });
   }
@@ -45,9 +47,11 @@ export async function readBuildfile(
   context: string,
 ): Promise<BuildfileInput> {
   if (file === '-') return { text: await text(process.stdin), path: undefined };
+  // A file that the user names may be a pipe; the context may be somebody else's.
+  const read = file === undefined ? readTextFile : (path: string) => readFileSync(path, 'utf8');
   const paths = file === undefined ? DEFAULT_NAMES.map((name) => join(context, name)) : [file];
   for (const path of paths) {
-    const found = readIfAny(path);
+    const found = readIfAny(path, read);
     if (found !== undefined) return { text: found, path };
   }
   if (file !== undefined) {

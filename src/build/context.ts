@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { findFileDigests, putFileDigests } from '../cache/records.js';
 import type { RecordStore } from '../cache/records.js';
@@ -7,6 +6,7 @@ import type { IgnoreMatcher } from '../dockerfile/ignore.js';
 import { hasCode } from '../util/errors.js';
 import { MapMemo } from './content-memo.js';
 import { ContextFiles } from './context-files.js';
+import { readTextFile } from '../util/text-file.js';
 
 /** The build context of a session: opened when a COPY first needs it. */
 export class ContextSource implements Disposable {
@@ -69,7 +69,7 @@ function readIgnore(
 
 function tryRead(file: string): string | undefined {
   try {
-    return readFileSync(file, 'utf8');
+    return readTextFile(file);
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;

@@ -174,6 +174,19 @@ describe('the command line', () => {
     assert.deepEqual((await ok('images', '-q')).trim().split('\n'), ['app:latest']);
   });
 
+  test('a damaged image hides no other, and can be removed', async (t) => {
+    if (!requires(t, ...NEEDS)) return;
+    await ok('build', '-q', '-t', 'app', context);
+    const digest = (await ok('build', '-q', '-t', 'broken', '--label', 'a=b', context)).trim();
+    rmSync(join(options.root, 'blobs', digest.replace(':', '/')));
+    const { stdout, stderr, exitCode } = await run('images');
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^app:latest /m);
+    assert.match(stderr, /^warning: damaged image broken:latest: /m);
+    await ok('rmi', 'broken');
+    assert.equal((await run('images')).stderr, '');
+  });
+
   test('run uses the command, user and environment of the image, and throws changes away', async (t) => {
     if (!requires(t, ...NEEDS)) return;
     await ok('build', '-q', '-t', 'app', context);

@@ -1,4 +1,5 @@
 import { EXIT } from '../../src/util/error-codes.js';
+import { UserError } from '../../src/util/errors.js';
 import { defineCommand, type Command } from '../command.js';
 import { formatBytes } from '../progress/text.js';
 import { openStore } from '../store.js';
@@ -44,13 +45,20 @@ export const imagesCommand: Command = defineCommand({
     const rows: Row[] = [];
     for (const { reference, record } of store.images.list()) {
       const name = formatFamiliar(parseReference(reference));
-      const { manifest, config } = await store.loadImage(record);
-      rows.push({
-        reference: name,
-        digest: record.manifest.digest,
-        created: config.created ?? record.created,
-        size: manifest.layers.reduce((sum, { size }) => sum + size, 0),
-      });
+      try {
+        const { manifest, config } = await store.loadImage(record);
+        rows.push({
+          reference: name,
+          digest: record.manifest.digest,
+          created: config.created ?? record.created,
+          size: manifest.layers.reduce((sum, { size }) => sum + size, 0),
+        });
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        // One damaged image does not hide the others, and can be removed.
+        context.warn(`warning: damaged image ${name}: ${error.message}`);
+        context.warn(`hint: tsbuild rmi ${name}`);
+      }
     }
     if (options.json) context.print(JSON.stringify(rows, null, 2));
     else if (options.quiet) for (const { reference } of rows) context.print(reference);

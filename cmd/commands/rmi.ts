@@ -1,6 +1,6 @@
 import { EXIT } from '../../src/util/error-codes.js';
 import { defineCommand, type Command } from '../command.js';
-import { findImage } from '../image.js';
+import { findRecord } from '../image.js';
 import { openStore } from '../store.js';
 
 export const rmiCommand: Command = defineCommand({
@@ -13,7 +13,7 @@ export const rmiCommand: Command = defineCommand({
     await using store = await openStore(context);
     // All are looked up first: one that does not exist leaves the others in place.
     const found = [];
-    for (const name of words['images'] ?? []) found.push(await findImage(store, name));
+    for (const name of words['images'] ?? []) found.push(await findRecord(store, name));
     for (const { reference, name } of found) {
       store.images.remove(reference);
       context.print(`removed ${name}`);

@@ -1,5 +1,5 @@
 import type { ByteName } from '../util/byte-name.js';
-import { UserError } from '../util/errors.js';
+import { STORE_DAMAGED_HINT, UserError } from '../util/errors.js';
 import { decodeXattrs } from './index-encode.js';
 import {
   BYTE_ORDER_MARK,
@@ -32,7 +32,7 @@ const RESERVED = /^\.{0,2}$/;
 
 function damaged(what: string): never {
   throw new UserError('TSB_STORE', `Cannot read a layer index: ${what}`, {
-    hint: 'The store is damaged: remove the images that use the layer and build or pull again',
+    hint: STORE_DAMAGED_HINT,
   });
 }
 

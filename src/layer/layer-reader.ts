@@ -4,7 +4,7 @@ import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../sys/constants.js';
 import type { Fd } from '../sys/fd.js';
 import { openat, preadFull } from '../sys/file.js';
 import { fstat } from '../sys/stat.js';
-import { UserError, hasCode, messageOf } from '../util/errors.js';
+import { STORE_DAMAGED_HINT, UserError, hasCode, messageOf } from '../util/errors.js';
 import { FdCache } from './fd-cache.js';
 import { LayerIndex } from './index-codec.js';
 import type { ContentRef, LayerId } from './types.js';
@@ -23,6 +23,7 @@ function openStored(file: string): Fd {
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
     throw new UserError('TSB_STORE', `Cannot open '${file}': ${messageOf(error)}`, {
+      hint: STORE_DAMAGED_HINT,
       cause: error,
     });
   }
@@ -125,6 +126,7 @@ export async function* openContent(source: ContentSource): AsyncGenerator<Buffer
       throw new UserError(
         'TSB_STORE',
         `Cannot read a file of layer ${home}: found ${position + count} bytes, want ${size}`,
+        { hint: STORE_DAMAGED_HINT },
       );
     }
     yield chunk;

@@ -6,7 +6,7 @@ import { S_IFLNK, S_IFMT, S_IFREG } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { assert } from '../util/assert.js';
 import type { ByteName } from '../util/byte-name.js';
-import { UserError } from '../util/errors.js';
+import { STORE_DAMAGED_HINT, UserError } from '../util/errors.js';
 import { stampChange } from './clock.js';
 import { copyTree, type CopyOverride } from './copy-tree.js';
 import { linksOf, typeOf, type Link, type Node } from './node.js';
@@ -118,7 +118,7 @@ export class ImageTree {
     for (let offset = 0; offset < node.size;) {
       const chunk = Buffer.allocUnsafe(Math.min(READ_BYTES, node.size - offset));
       const count = this.#tree.contents.read(node, chunk, offset);
-      if (count === 0) throw new FsError('EIO', 'read');
+      if (count === 0) throw cutOff(offset, node.size);
       yield count === chunk.length ? chunk : chunk.subarray(0, count);
       offset += count;
     }
@@ -135,7 +135,7 @@ export class ImageTree {
     }
     const bytes = Buffer.alloc(node.size);
     const count = this.#tree.contents.read(node, bytes, 0);
-    if (count !== bytes.length) throw new FsError('EIO', 'read');
+    if (count !== bytes.length) throw cutOff(count, node.size);
     return bytes;
   }
 
@@ -275,4 +275,9 @@ function typeBits(make: NodeMake): number {
     case 'special':
       return make.type & S_IFMT;
   }
+}
+
+function cutOff(found: number, want: number): UserError {
+  const message = `Cannot read a file of the image: found ${found} bytes, want ${want}`;
+  return new UserError('TSB_STORE', message, { hint: STORE_DAMAGED_HINT });
 }

@@ -50,3 +50,7 @@ export function messageOf(error: unknown): string {
 export function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.some((code) => error.code === code);
 }
+
+/** What helps when files of the local store are gone or damaged. */
+export const STORE_DAMAGED_HINT =
+  'The store is damaged: remove the images that use the layer (tsbuild rmi, tsbuild prune --all), and build or pull them again';

@@ -131,6 +131,10 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     this.#assertUnchanged(fd, node);
   }
 
+  identity({ stat: { nlink, dev, ino } }: ContextNode): string | undefined {
+    return nlink > 1 ? `${dev}:${ino}` : undefined;
+  }
+
   whyMissing(path: ByteName): string | undefined {
     const stat = fstatat(this.#dir, nameBytes(path));
     if (stat === undefined) return undefined;

@@ -7,7 +7,7 @@ import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
 import type { CopyEntry, MetaChanges } from './copy-entries.js';
 import { changedMeta } from './copy-entries.js';
-import type { SourceFiles } from './copy-source.js';
+import type { Placement, SourceFiles } from './copy-source.js';
 import type { Owner } from './image-users.js';
 import { isDirectory, kindOfMode, nodeMake, nodeMeta } from './tree-nodes.js';
 
@@ -49,6 +49,8 @@ export function newDirectoryMeta(owner: Owner | undefined, nowMs: number): Inode
 export class Copier<Node> {
   readonly #files: SourceFiles<Node>;
   readonly #target: CopyTarget;
+  /** Files of the current source with several names: their copies are hard links too. */
+  readonly #copies = new Map<object | string, TreeNode>();
   #count = 0;
 
   constructor(files: SourceFiles<Node>, target: CopyTarget) {
@@ -60,6 +62,7 @@ export class Copier<Node> {
   async copy(source: CopyEntry<Node>): Promise<void> {
     const { tree, destination } = this.#target;
     const { path } = destination;
+    this.#copies.clear();
     if (source.info.kind === 'dir') {
       const dir = this.#makeDirectory(byteNameOf(path));
       for (const entry of source.entries) await this.#place(dir, entry, path);
@@ -100,7 +103,7 @@ export class Copier<Node> {
         if (isDirectory(existing)) throw clash('a file', path, 'a directory');
         tree.remove(parent, name);
       }
-      await this.#files.place(node, { tree, parent, name, meta });
+      await this.#placeFile(node, { tree, parent, name, meta });
       return;
     }
     if (existing !== undefined && !isDirectory(existing)) {
@@ -110,6 +113,19 @@ export class Copier<Node> {
     for (const child of entry.entries) await this.#place(dir, child, path);
     // Last: what is put into the directory moves its time.
     tree.setMeta(dir, nodeMeta(meta));
+  }
+
+  async #placeFile(node: Node, placement: Placement): Promise<void> {
+    const { tree, parent, name } = placement;
+    const identity = this.#files.identity(node);
+    const first = identity === undefined ? undefined : this.#copies.get(identity);
+    if (first !== undefined) {
+      tree.link(first, parent, name);
+      return;
+    }
+    await this.#files.place(node, placement);
+    const made = identity === undefined ? undefined : tree.child(parent, name);
+    if (identity !== undefined && made !== undefined) this.#copies.set(identity, made);
   }
 }
 

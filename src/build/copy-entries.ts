@@ -73,8 +73,8 @@ export function changedMeta({ kind, meta }: SourceInfo, changes: MetaChanges): I
 
 /**
  * The digest of what a COPY makes of its sources: names, kinds, modes as they will be, owners,
- * link targets, contents; no times. Of a directory source only what is in it counts.
- * `--chown` is left to the caller: its text and the image decide the ids.
+ * link targets, contents, which names are of one file; no times. Of a directory source only what
+ * is in it counts. `--chown` is left to the caller: its text and the image decide the ids.
  */
 export async function digestEntries<Node>(
   files: SourceFiles<Node>,
@@ -83,6 +83,15 @@ export async function digestEntries<Node>(
 ): Promise<string> {
   const hash = new CanonicalHash();
   let count = 0;
+  const numbers = new Map<object | string, number>();
+  /** The number of the first entry of the same file. */
+  const firstOf = (node: Node): number | undefined => {
+    const identity = files.identity(node);
+    if (identity === undefined) return undefined;
+    const first = numbers.get(identity);
+    if (first === undefined) numbers.set(identity, count);
+    return first;
+  };
   const add = async (list: readonly CopyEntry<Node>[]): Promise<void> => {
     hash.add(list.length);
     for (const { name, node, info, entries: below } of list) {
@@ -90,11 +99,14 @@ export async function digestEntries<Node>(
       const meta = changedMeta(info, { owner: undefined, changeMode });
       hash.add(name).add(info.kind).add(meta.mode).add(meta.uid).add(meta.gid);
       hash.add(info.target).add(meta.rdevMajor).add(meta.rdevMinor).add(xattrList(meta.xattrs));
+      hash.add(info.kind === 'dir' ? undefined : firstOf(node));
       hash.add(info.kind === 'file' ? await files.digest(node) : undefined);
       await add(below);
     }
   };
   for (const source of entries) {
+    count = 0;
+    numbers.clear();
     hash.add(source.info.kind === 'dir');
     await add(source.info.kind === 'dir' ? source.entries : [source]);
   }

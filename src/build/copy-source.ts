@@ -37,6 +37,8 @@ export interface SourceFiles<Node> {
   digest(node: Node): string | Promise<string>;
   /** The content of a regular file. */
   read(node: Node): AsyncIterable<Buffer>;
+  /** The same for each name of one file; undefined: the file has no other name. Not of directories. */
+  identity(node: Node): object | string | undefined;
   /** What a reader can do about a path that is not there; undefined: nothing is known. */
   whyMissing(path: ByteName): string | undefined;
   /** Makes a copy of anything but a directory. The name must not exist. */

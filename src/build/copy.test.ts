@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { TestBuilds } from '../testing/builds.js';
@@ -178,6 +178,33 @@ test('COPY --from takes files of a stage as they are, owners too', async (t) => 
     '/d/up 777 3:4 -> ../a.txt',
     '/up 644 9:9 "a"',
   ]);
+});
+
+test('COPY keeps hard links within a source, not between sources', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ 'd/one': 'x' });
+  linkSync(path.join(builds.context, 'd/one'), path.join(builds.context, 'd/two'));
+  const copies = [
+    'COPY d /d',
+    'COPY d/one d/two /e/',
+    'COPY --from=0 /d /d',
+    'COPY --from=0 /d/* /e/',
+  ];
+  for (const text of [
+    `FROM scratch\n${copies.slice(0, 2).join('\n')}\n`,
+    `FROM scratch\nCOPY d /d\nFROM scratch\n${copies.slice(2).join('\n')}\n`,
+  ]) {
+    await builds.build(text);
+    assert.deepEqual(await builds.linkCounts(), {
+      ...{ '/d/one': 2, '/d/two': 2, '/e/one': 1, '/e/two': 1 },
+    });
+  }
+  const linked = await builds.build('FROM scratch\nCOPY d /d\n');
+  assert.deepEqual(builds.outcomes(linked), ['cached']);
+  rmSync(path.join(builds.context, 'd/two'));
+  builds.files({ 'd/two': 'x' });
+  const separate = await builds.build('FROM scratch\nCOPY d /d\n');
+  assert.deepEqual(builds.outcomes(separate), ['what is copied changed']);
 });
 
 test('an empty directory is copied', async (t) => {

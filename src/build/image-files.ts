@@ -8,8 +8,6 @@ export class ImageFiles implements SourceFiles<TreeNode> {
   readonly what: string;
   readonly root: TreeNode;
   readonly #tree: ImageTree;
-  /** Copies of files with several names: their copies are hard links too. */
-  readonly #copies = new Map<TreeNode, TreeNode>();
 
   constructor(tree: ImageTree, what: string) {
     this.what = what;
@@ -40,19 +38,17 @@ export class ImageFiles implements SourceFiles<TreeNode> {
     return this.#tree.read(node);
   }
 
+  identity(node: TreeNode): TreeNode | undefined {
+    return node.nlink > 1 ? node : undefined;
+  }
+
   whyMissing(): string | undefined {
     return undefined;
   }
 
   place(node: TreeNode, { tree, parent, name, meta }: Placement): Promise<void> {
-    const copy = this.#copies.get(node);
-    if (copy !== undefined && copy.nlink > 0) {
-      tree.link(copy, parent, name);
-      return Promise.resolve();
-    }
     const { uid, gid, mode } = nodeMeta(meta);
-    const made = tree.copyNode(this.#tree, node, parent, name, { uid, gid, mode: () => mode });
-    if (node.nlink > 1) this.#copies.set(node, made);
+    tree.copyNode(this.#tree, node, parent, name, { uid, gid, mode: () => mode });
     return Promise.resolve();
   }
 }

@@ -54,6 +54,10 @@ export class InlineFiles implements SourceFiles<InlineNode> {
     yield Buffer.from(node?.data ?? '');
   }
 
+  identity(): undefined {
+    return undefined;
+  }
+
   whyMissing(): string | undefined {
     return undefined;
   }

@@ -91,6 +91,26 @@ export class TestBuilds {
    * `/file 644 0:0 "content"`, `/link 777 0:0 -> target`.
    */
   async tree(): Promise<string[]> {
+    return await this.#withTree((tree) => listTree(tree, tree.root, ''));
+  }
+
+  /** How many names each file of the last build's image has, by path; no directories. */
+  async linkCounts(): Promise<Record<string, number>> {
+    return await this.#withTree((tree) => {
+      const counts: Record<string, number> = {};
+      const visit = (dir: ImageTree['root'], prefix: string): void => {
+        for (const [name, node] of tree.children(dir)) {
+          const file = `${prefix}/${displayName(name)}`;
+          if (node.isDir) visit(node, file);
+          else counts[file] = node.nlink;
+        }
+      };
+      visit(tree.root, '');
+      return counts;
+    });
+  }
+
+  async #withTree<T>(work: (tree: ImageTree) => T): Promise<T> {
     const { layers } = await this.image();
     const lowers = layers.map(({ diffId }) => {
       const id = this.store.layers.findByDiffId(diffId);
@@ -102,8 +122,7 @@ export class TestBuilds {
       layerDirOf: (id) => this.store.layers.dirOf(id),
       upperdir: undefined,
     });
-    const tree = new ImageTree(overlay);
-    return listTree(tree, tree.root, '');
+    return work(new ImageTree(overlay));
   }
 }
 

@@ -159,6 +159,16 @@ describe('the command line', () => {
     assert.match(stderr, /^ *9 \| >>> RUN exit 42$/m);
   });
 
+  test('a tree that no layer can hold is told in one message', async (t) => {
+    if (!requires(t, ...NEEDS)) return;
+    const deepen = 'i=0; while [ $i -le 1000 ]; do mkdir d && cd d; i=$((i+1)); done';
+    const input = `${BUILDFILE}RUN ${deepen}\n`;
+    const build = startTsbuild(['build', '-q', '-f', '-', context], { ...options, input });
+    const { exitCode, stderr } = await build.done;
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /^error: Cannot write layer: directories are nested deeper than 1000\n/);
+  });
+
   test('images, tag, inspect and rmi agree', async (t) => {
     if (!requires(t, ...NEEDS)) return;
     const digest = (await ok('build', '-q', '-t', 'app', context)).trim();

@@ -14,6 +14,7 @@ import { SIGKILL } from '../sys/constants.js';
 import { Fd } from '../sys/fd.js';
 import { read, write } from '../sys/file.js';
 import { getppid, resetSignals, setParentDeathSignal } from '../sys/process.js';
+import { UserError } from '../util/errors.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
 import { Overlay } from './overlay.js';
 import { encodeError, type MountRequest, type Report, type Request } from './server-messages.js';
@@ -97,7 +98,8 @@ function answer(line: Line, log: Log, work: () => void): void {
   try {
     work();
   } catch (error) {
-    log(error, 'a request failed');
+    // A UserError is for the parent to tell; anything else needs its stack.
+    if (!(error instanceof UserError)) log(error, 'a request failed');
     line.send({ type: 'failed', error: encodeError(error) });
   }
 }

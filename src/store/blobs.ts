@@ -103,8 +103,12 @@ export class BlobStore {
     }
   }
 
-  /** Stores bytes; see {@link write}. */
+  /** Stores a document; see {@link write}. TSB_LIMIT if {@link read} would refuse it. */
   async writeBytes(bytes: Uint8Array): Promise<BlobInfo> {
+    if (bytes.length > DOCUMENT_BYTES_MAX) {
+      const message = `Cannot store an image: its manifest or config has ${bytes.length} bytes, want at most ${DOCUMENT_BYTES_MAX}`;
+      throw new UserError('TSB_LIMIT', message, { hint: 'shorten its labels and variables' });
+    }
     // eslint-disable-next-line @typescript-eslint/require-await -- a stream has to be asynchronous
     async function* once(): AsyncGenerator<Uint8Array> {
       yield bytes;

@@ -124,6 +124,13 @@ test('blobs are written whole or not at all, and verified when read', async () =
   await assert.rejects(store.blobs.read(digest), { code: 'TSB_DIGEST_MISMATCH' });
 });
 
+test('a document that could not be read again is not stored', async () => {
+  using store = await Store.open(freshRoot());
+  const large = Buffer.alloc(16 * 1024 * 1024 + 1);
+  await assert.rejects(store.blobs.writeBytes(large), { code: 'TSB_LIMIT' });
+  assert.deepEqual(store.blobs.list(), []);
+});
+
 test('images are found by any spelling of their reference', async () => {
   using store = await Store.open(freshRoot());
   await makeImage(store, 'debian', []);

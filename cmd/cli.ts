@@ -1,10 +1,11 @@
-import yargs, { type Argv } from 'yargs';
+import type { Argv } from 'yargs';
 import { EXIT } from '../src/util/error-codes.js';
 import { UserError } from '../src/util/errors.js';
 import { openLogger, SILENT, type Logger, type LogLevel } from '../src/util/log.js';
 import { GLOBAL_OPTIONS, prepareArgv } from './argv.js';
 import type { Command, CommandContext, OptionTable, Parsed } from './command.js';
 import { COMMANDS } from './commands.js';
+import { enterNamespaces } from './namespaces.js';
 import { printError } from './print-error.js';
 import { escapeControls } from './progress/text.js';
 import { listenForSignals, type Signals } from './signals.js';
@@ -46,12 +47,16 @@ function usageError(message: string, command: Command | undefined): UserError {
   });
 }
 
-/** The parser for all commands; `found` is told which one was called, with which values. */
-function buildParser(
+/**
+ * The parser for the command, or for all if there is none; `found` is told the values. Loads
+ * yargs, which takes longer than many a command.
+ */
+async function buildParser(
   argv: readonly string[],
   command: Command | undefined,
   found: (values: Values) => void,
-): Argv {
+): Promise<Argv> {
+  const { default: yargs } = await import('yargs');
   let parser = yargs([...argv])
     .scriptName('tsbuild')
     .usage('$0 <command>\n\nBuilds container images without a daemon and without root.')
@@ -75,7 +80,7 @@ function buildParser(
     .fail((message: string | null, error: Error | undefined) => {
       throw error ?? usageError(message ?? '', command);
     });
-  for (const each of COMMANDS) {
+  for (const each of command === undefined ? COMMANDS : [command]) {
     parser = parser.command(
       usageOf(each),
       each.describe,
@@ -139,7 +144,8 @@ function isAnswered(argv: readonly string[]): boolean {
 async function runLine(argv: readonly string[], run: Run): Promise<number> {
   const { command, argv: prepared } = prepareArgv(argv, COMMANDS);
   let values: Values | undefined;
-  const parser = buildParser(prepared, command, (parsed) => (values = parsed));
+  if (command?.isNamespaced === true && !isAnswered(prepared)) await enterNamespaces();
+  const parser = await buildParser(prepared, command, (parsed) => (values = parsed));
   if (command === undefined && !isAnswered(prepared)) {
     parser.showHelp();
     return EXIT.usage;

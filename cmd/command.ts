@@ -75,6 +75,8 @@ export interface Command<O extends OptionTable = OptionTable> {
    */
   readonly passOnAfter?: number;
   readonly epilogue?: string;
+  /** It always runs in tsbuild's own namespaces: entered before the line is parsed, to save time. */
+  readonly isNamespaced?: true;
   /** Returns the exit code. Failures are thrown. */
   run(args: CommandArgs<O>, context: CommandContext): Promise<number>;
 }

@@ -102,6 +102,7 @@ async function report(
 
 export const buildCommand: Command = defineCommand({
   name: 'build',
+  isNamespaced: true,
   describe: 'Build an image from a Buildfile',
   positionals: { context: { describe: 'the directory that COPY and ADD read' } },
   options: OPTIONS,

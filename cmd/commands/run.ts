@@ -101,6 +101,7 @@ async function execute(
 
 export const runCommandCommand: Command = defineCommand({
   name: 'run',
+  isNamespaced: true,
   describe: 'Run a command in an image',
   positionals: { image: { describe: 'an image of the store' } },
   options: OPTIONS,

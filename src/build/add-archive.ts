@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import { execa } from 'execa';
 import type { InodeMeta } from '../layer/types.js';
 import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../sys/constants.js';
@@ -171,6 +170,7 @@ async function* throughProgram(
   chunks: AsyncIterable<Buffer>,
 ): AsyncGenerator<Buffer> {
   const source = Readable.from(chunks);
+  const { execa } = await import('execa');
   const child = execa(command, ['-dc'], {
     input: source,
     buffer: { stdout: false, stderr: true },

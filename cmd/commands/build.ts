@@ -125,7 +125,9 @@ export const buildCommand: Command = defineCommand({
     const registry = once(async () => cleanup.use(await openRegistry(context)));
     const result = await withRenderer(progressModeOf(options, context.env), context, (emit) =>
       build(buildOptions, {
-        ...{ store, registry, emit },
+        store,
+        registry,
+        emit,
         signal: context.signal,
         logFile: context.logFile,
       }),

@@ -36,7 +36,9 @@ export const pruneCommand: Command = defineCommand({
     const dryRun = options['dry-run'] === true;
     await using store = await openStore(context);
     const report = await store.prune({
-      ...{ all: options.all === true, dryRun, signal: context.signal },
+      all: options.all === true,
+      dryRun,
+      signal: context.signal,
       ...(age !== undefined && { cacheAgeMs: parseAge(age) }),
     });
     const { layers, blobs, cacheRecords, freedBytes, damaged } = report;

@@ -70,7 +70,9 @@ async function specOf(
     rootfs: mountpoint,
     argv: argvOf(config, options.entrypoint, passedOn),
     env: {
-      ...{ PATH: DEFAULT_PATH, HOME: home, HOSTNAME },
+      PATH: DEFAULT_PATH,
+      HOME: home,
+      HOSTNAME,
       ...(terminal && env['TERM'] !== undefined && { TERM: env['TERM'] }),
       ...parsePairs(config?.Env ?? [], 'Env', () => ''),
       ...parsePairs(options.env ?? [], '--env', (name) => env[name]),

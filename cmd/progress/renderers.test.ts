@@ -48,7 +48,10 @@ test('plainRenderer() says when it leaves a running vertex for another', () => {
   const renderer = plainRenderer(sink);
   const say = (id: string, text: string): void =>
     renderer.handle({
-      ...{ kind: 'vertex-output', id, stream: 'stderr', timeMs: 0 },
+      kind: 'vertex-output',
+      id,
+      stream: 'stderr',
+      timeMs: 0,
       chunk: Buffer.from(text),
     });
   for (const id of ['a', 'b']) {
@@ -69,7 +72,10 @@ test('plainRenderer() keeps every line of a long output', () => {
   for (const event of scenario()) renderer.handle(event);
   const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index}`);
   renderer.handle({
-    ...{ kind: 'vertex-output', id: 'run', stream: 'stdout', timeMs: 5000 },
+    kind: 'vertex-output',
+    id: 'run',
+    stream: 'stdout',
+    timeMs: 5000,
     chunk: Buffer.from(`\n${lines.join('\n')}\n`),
   });
   const shown = sink.text.split('\n').filter((line) => line.includes(' line '));

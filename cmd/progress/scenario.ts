@@ -16,12 +16,18 @@ export function scenario(): BuildEvent[] {
   add(0, 'base', 'source', '[1/3] FROM debian:bookworm');
   add(0, 'blob', 'transfer', 'sha256:0123456789ab', 'base');
   at(1000, {
-    ...{ kind: 'vertex-progress', id: 'blob', unit: 'bytes' },
-    ...{ current: 12_000_000, total: 48_000_000 },
+    kind: 'vertex-progress',
+    id: 'blob',
+    unit: 'bytes',
+    current: 12_000_000,
+    total: 48_000_000,
   });
   at(3000, {
-    ...{ kind: 'vertex-progress', id: 'blob', unit: 'bytes' },
-    ...{ current: 48_000_000, total: 48_000_000 },
+    kind: 'vertex-progress',
+    id: 'blob',
+    unit: 'bytes',
+    current: 48_000_000,
+    total: 48_000_000,
   });
   at(3000, { kind: 'vertex-completed', id: 'blob', cached: false, durationMs: 3000 });
   at(3500, { kind: 'vertex-completed', id: 'base', cached: false, durationMs: 3500 });
@@ -33,7 +39,8 @@ export function scenario(): BuildEvent[] {
   at(4600, {
     kind: 'warning',
     warning: {
-      ...{ message: 'Image uses id 99999', hint: 'usermod --add-subuids 1-99999 me' },
+      message: 'Image uses id 99999',
+      hint: 'usermod --add-subuids 1-99999 me',
       source: { file: 'Buildfile', startLine: 3, endLine: 3 },
     },
   });
@@ -44,7 +51,10 @@ export function scenario(): BuildEvent[] {
 export function failure(): BuildEvent[] {
   return [
     {
-      ...{ kind: 'vertex-failed', id: 'run', durationMs: 1500, timeMs: 5000 },
+      kind: 'vertex-failed',
+      id: 'run',
+      durationMs: 1500,
+      timeMs: 5000,
       message: 'Command failed with exit code 2',
     },
     { kind: 'build-failed', durationMs: 5000, timeMs: 5000, message: 'Command failed' },

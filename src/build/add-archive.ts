@@ -138,8 +138,14 @@ class Unpacker {
   #metaOf(entry: TarEntry, type: number): InodeMeta {
     const { mode, uid, gid, mtimeSec, mtimeNsec, devmajor, devminor, xattrs } = entry;
     return {
-      ...{ mode: type | mode, uid, gid, mtimeSec, mtimeNsec, xattrs },
-      ...{ rdevMajor: devmajor, rdevMinor: devminor },
+      mode: type | mode,
+      uid,
+      gid,
+      mtimeSec,
+      mtimeNsec,
+      xattrs,
+      rdevMajor: devmajor,
+      rdevMinor: devminor,
       ...this.#target.changes.owner,
     };
   }

@@ -23,7 +23,10 @@ export function scratchState(session: Session): StageState {
   const Env = formatEnv(env);
   const image = editContainer(emptyConfig(session.platform), { Env, WorkingDir: '/' });
   return {
-    ...{ layers: [], history: [], image, hasOwnCmd: false },
+    layers: [],
+    history: [],
+    image,
+    hasOwnCmd: false,
     key: cacheKeyOf([['base', 'scratch']]),
     scope: { env, args: {} },
     createdMs: undefined,
@@ -51,7 +54,9 @@ export async function imageState(
       return id === undefined ? [] : [{ id, digest, descriptor }];
     }),
     key: cacheKeyOf([['base', chainIdOf(layers.map(({ diffId }) => diffId))]]),
-    ...{ image: config, history: [], hasOwnCmd: false },
+    image: config,
+    history: [],
+    hasOwnCmd: false,
     scope: { env, args: {} },
     createdMs: Date.parse(config.created ?? '') || undefined,
   };

@@ -90,8 +90,15 @@ async function run(
     }),
   );
   const session = new Session({
-    ...{ options, platform, store, registry, progress, signal },
-    ...{ servers, packer, context },
+    options,
+    platform,
+    store,
+    registry,
+    progress,
+    signal,
+    servers,
+    packer,
+    context,
   });
   const sources = { buildArgs, globalArgs: plan.globalArgs, predefined };
   const solver = new Solver({ session, buildfile, plan, sources, stop });

@@ -39,9 +39,13 @@ const FILES_PER_TURN = 64;
 /** The metadata of a directory that exists only because something is copied into it. */
 export function newDirectoryMeta(owner: Owner | undefined, nowMs: number): InodeMeta {
   return {
-    ...{ mode: DIRECTORY_MODE, ...(owner ?? ROOT) },
-    ...{ mtimeSec: Math.floor(nowMs / 1000), mtimeNsec: (nowMs % 1000) * 1e6 },
-    ...{ rdevMajor: 0, rdevMinor: 0, xattrs: undefined },
+    mode: DIRECTORY_MODE,
+    ...(owner ?? ROOT),
+    mtimeSec: Math.floor(nowMs / 1000),
+    mtimeNsec: (nowMs % 1000) * 1e6,
+    rdevMajor: 0,
+    rdevMinor: 0,
+    xattrs: undefined,
   };
 }
 

@@ -86,8 +86,11 @@ const CASES: readonly (readonly [name: string, text: string, want: readonly stri
 
 function fill(builds: TestBuilds): void {
   builds.files({
-    ...{ 'a.txt': 'a', 'b.txt': 'b', 'dir/sub/x': 'x' },
-    ...{ passwd: 'app:x:1000:1000::/:\n', group: 'staff:x:50:\n' },
+    'a.txt': 'a',
+    'b.txt': 'b',
+    'dir/sub/x': 'x',
+    passwd: 'app:x:1000:1000::/:\n',
+    group: 'staff:x:50:\n',
     'links/keep': '',
   });
   chmodSync(path.join(builds.context, 'dir/sub'), 0o700);
@@ -146,7 +149,11 @@ test('COPY leaves out what .dockerignore names, and keeps exceptions', async (t)
   const builds = await TestBuilds.create(t);
   builds.files({
     '.dockerignore': '*\n!keep\n!deep/in/yes\n',
-    ...{ keep: 'k', drop: 'd', 'deep/in/yes': 'y', 'deep/in/no': 'n', 'deep/other/no': 'n' },
+    keep: 'k',
+    drop: 'd',
+    'deep/in/yes': 'y',
+    'deep/in/no': 'n',
+    'deep/other/no': 'n',
   });
   await builds.build('FROM scratch\nCOPY . /\n');
   assert.deepEqual(await builds.tree(), [
@@ -196,7 +203,10 @@ test('COPY keeps hard links within a source, not between sources', async (t) => 
   ]) {
     await builds.build(text);
     assert.deepEqual(await builds.linkCounts(), {
-      ...{ '/d/one': 2, '/d/two': 2, '/e/one': 1, '/e/two': 1 },
+      '/d/one': 2,
+      '/d/two': 2,
+      '/e/one': 1,
+      '/e/two': 1,
     });
   }
   const linked = await builds.build('FROM scratch\nCOPY d /d\n');

@@ -41,7 +41,8 @@ async function writeOne(
     const { signal, options } = session;
     const { privileged } = options;
     const { warnings } = await writeOutput(output, image, session.store, {
-      ...{ tags, signal },
+      tags,
+      signal,
       ...(privileged !== undefined && { privileged }),
     });
     for (const message of warnings) session.progress.warn({ message });

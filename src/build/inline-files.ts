@@ -26,9 +26,14 @@ export class InlineFiles implements SourceFiles<InlineNode> {
     return {
       kind: isDir ? 'dir' : 'file',
       meta: {
-        ...{ mode: isDir ? S_IFDIR | 0o755 : S_IFREG | 0o644, uid: 0, gid: 0, xattrs: undefined },
-        ...{ mtimeSec: Math.floor(nowMs / 1000), mtimeNsec: (nowMs % 1000) * 1e6 },
-        ...{ rdevMajor: 0, rdevMinor: 0 },
+        mode: isDir ? S_IFDIR | 0o755 : S_IFREG | 0o644,
+        uid: 0,
+        gid: 0,
+        xattrs: undefined,
+        mtimeSec: Math.floor(nowMs / 1000),
+        mtimeNsec: (nowMs % 1000) * 1e6,
+        rdevMajor: 0,
+        rdevMinor: 0,
       },
       size: isDir ? 0 : Buffer.byteLength(node.data),
       target: undefined,

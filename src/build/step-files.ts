@@ -114,8 +114,10 @@ async function carryOut(session: Session, state: StageState, work: Work): Promis
 }
 
 const NOTHING_DONE = {
-  ...{ layer: undefined, createdMs: undefined },
-  ...{ cached: true, missReason: undefined },
+  layer: undefined,
+  createdMs: undefined,
+  cached: true,
+  missReason: undefined,
 };
 
 async function copyFromContext(

@@ -65,7 +65,8 @@ export async function executeRun(
       lowers: lowersOf(state),
       layerDirs: session.store.layers.root,
       synthetic: MOUNT_POINTS,
-      ...{ mountpoint, upperdir },
+      mountpoint,
+      upperdir,
     });
     const tail = new OutputTail();
     const spec = specOf(session, step, { rootfs: mountpoint, user });
@@ -94,7 +95,9 @@ function specOf(
     rootfs,
     argv: argvOf(state, command),
     env: {
-      ...{ PATH: DEFAULT_PATH, HOME: user.home, HOSTNAME: RUN_HOSTNAME },
+      PATH: DEFAULT_PATH,
+      HOME: user.home,
+      HOSTNAME: RUN_HOSTNAME,
       ...proxyEnvironment(session.options.buildArgs),
       ...keyedEnvironment(state.scope),
     },

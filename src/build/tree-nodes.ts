@@ -33,8 +33,14 @@ export function metaOfNode(node: TreeNode): InodeMeta {
   const { mode, uid, gid, mtimeSec, mtimeNsec, rdev, xattrs } = node;
   const { major, minor } = decodeDev(rdev);
   return {
-    ...{ mode, uid, gid, mtimeSec, mtimeNsec, xattrs },
-    ...{ rdevMajor: major, rdevMinor: minor },
+    mode,
+    uid,
+    gid,
+    mtimeSec,
+    mtimeNsec,
+    xattrs,
+    rdevMajor: major,
+    rdevMinor: minor,
   };
 }
 

@@ -296,7 +296,10 @@ test('runCommand() has the command wait for a slow reader', { skip: SKIP }, asyn
   const spec = { rootfs, cwd: '/', user: { uid: 0, gid: 0, groups: [] } };
   await runCommand(
     {
-      ...{ ...spec, network: 'host', hostname: 'x', env: { PATH: '/bin' } },
+      ...spec,
+      network: 'host',
+      hostname: 'x',
+      env: { PATH: '/bin' },
       argv: ['/bin/sh', '-c', 'head -c 2000000 /dev/zero; echo >/tmp/progress'],
     },
     {
@@ -316,7 +319,10 @@ test('runCommand() ends when the reader throws', { skip: SKIP }, async () => {
   const spec = { rootfs, cwd: '/', user: { uid: 0, gid: 0, groups: [] } };
   const failing = runCommand(
     {
-      ...{ ...spec, network: 'host', hostname: 'x', env: { PATH: '/bin' } },
+      ...spec,
+      network: 'host',
+      hostname: 'x',
+      env: { PATH: '/bin' },
       argv: ['/bin/sh', '-c', `echo hi; sleep ${token}`],
     },
     {
@@ -359,7 +365,11 @@ async function interrupt(
   let start = 0;
   const running = runCommand(
     {
-      ...{ rootfs, cwd: '/', network: 'host', hostname: 'x', env: { PATH: '/bin' } },
+      rootfs,
+      cwd: '/',
+      network: 'host',
+      hostname: 'x',
+      env: { PATH: '/bin' },
       user: { uid: 0, gid: 0, groups: [] },
       argv: ['/bin/sh', '-c', script],
     },
@@ -428,7 +438,11 @@ test('SIGKILL of tsbuild ends its RUN within a second', { skip: SKIP }, async ()
   const code = `
     const { runCommand } = await import(${JSON.stringify(new URL('run.js', import.meta.url).href)});
     await runCommand(${JSON.stringify({
-      ...{ rootfs, cwd: '/', network: 'host', hostname: 'x', env: { PATH: '/bin' } },
+      rootfs,
+      cwd: '/',
+      network: 'host',
+      hostname: 'x',
+      env: { PATH: '/bin' },
       user: { uid: 0, gid: 0, groups: [] },
       argv: ['/bin/sh', '-c', `(setsid sleep ${token} &) ; sleep ${token}`],
     })});`;

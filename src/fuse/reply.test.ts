@@ -84,7 +84,13 @@ const CASES: [string, (reply: Reply) => void, string][] = [
     'kstatfs',
     (reply) =>
       encodeStatFs(reply, {
-        ...{ blocks: 1, bfree: 2, bavail: 3, files: 4, ffree: 5, bsize: 4096, namelen: 255 },
+        blocks: 1,
+        bfree: 2,
+        bavail: 3,
+        files: 4,
+        ffree: 5,
+        bsize: 4096,
+        namelen: 255,
       }),
     `60 00 00 00  00 00 00 00  88 77 66 55 44 33 22 11
      01 00 00 00 00 00 00 00  02 00 00 00 00 00 00 00  03 00 00 00 00 00 00 00
@@ -95,8 +101,15 @@ const CASES: [string, (reply: Reply) => void, string][] = [
     'init_out',
     (reply) =>
       encodeInit(reply, {
-        ...{ major: 7, minor: 45, maxReadahead: 131072, flags: 0xf1223344, flags2: 0x50 },
-        ...{ maxBackground: 64, congestionThreshold: 48, maxWrite: 1 << 20, maxPages: 256 },
+        major: 7,
+        minor: 45,
+        maxReadahead: 131072,
+        flags: 0xf1223344,
+        flags2: 0x50,
+        maxBackground: 64,
+        congestionThreshold: 48,
+        maxWrite: 1 << 20,
+        maxPages: 256,
       }),
     `50 00 00 00  00 00 00 00  88 77 66 55 44 33 22 11
      07 00 00 00  2d 00 00 00  00 00 02 00  44 33 22 f1 # major minor max_readahead flags

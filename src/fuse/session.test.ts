@@ -9,8 +9,20 @@ import type { ServeOptions } from './serve.js';
 import { serveChannel } from './serve.js';
 
 const ATTR: Attr = {
-  ...{ ino: 1, size: 0, blocks: 0, mode: 0o40755, nlink: 2, uid: 0, gid: 0, rdev: 0 },
-  ...{ atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0, ctimeSec: 0, ctimeNsec: 0 },
+  ino: 1,
+  size: 0,
+  blocks: 0,
+  mode: 0o40755,
+  nlink: 2,
+  uid: 0,
+  gid: 0,
+  rdev: 0,
+  atimeSec: 0,
+  atimeNsec: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  ctimeSec: 0,
+  ctimeNsec: 0,
   blksize: 4096,
 };
 const EMPTY: FileSystem = {

@@ -12,7 +12,11 @@ function header(path: string, { size, dir = false }: { size: number; dir?: boole
     linkname: '' as ByteName,
     typeflag: dir ? TYPE.directory : TYPE.regular,
     mode: dir ? 0o755 : 0o644,
-    ...{ uid: 0, gid: 0, mtime: 0, devmajor: 0, devminor: 0 },
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    devmajor: 0,
+    devminor: 0,
     size,
   });
 }

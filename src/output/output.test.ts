@@ -243,7 +243,8 @@ test('a local output refuses what is there, and leaves it', async () => {
   await assert.rejects(write('type=oci', dir), { code: 'TSB_OUTPUT' });
   await assert.rejects(write('type=tar', dir), { code: 'TSB_OUTPUT' });
   await assert.rejects(write('type=tar', path.join(dir, 'no/where')), {
-    ...{ code: 'TSB_OUTPUT', message: /where': there is no directory '.*no'$/ },
+    code: 'TSB_OUTPUT',
+    message: /where': there is no directory '.*no'$/,
   });
   assert.deepEqual(fs.readdirSync(dir), ['mine']);
 });

@@ -148,7 +148,10 @@ export async function collect(
   } = options;
   const existing = new Set(store.layers.list());
   const reachable: Reachable = {
-    ...{ blobs: new Set(), diffIds: new Set(), layers: new Set(), damaged: [] },
+    blobs: new Set(),
+    diffIds: new Set(),
+    layers: new Set(),
+    damaged: [],
   };
   await markImages(store, reachable);
   for (const diffId of reachable.diffIds) {

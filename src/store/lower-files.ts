@@ -48,8 +48,14 @@ function layerNodeOf(tree: ImageTree, node: TreeNode): LayerNode {
   const { mode, uid, gid, mtimeSec, mtimeNsec } = tree.stat(node);
   const { major, minor } = decodeDev(node.rdev);
   const meta = {
-    ...{ mode, uid, gid, mtimeSec, mtimeNsec, xattrs: tree.xattrs(node) },
-    ...{ rdevMajor: major, rdevMinor: minor },
+    mode,
+    uid,
+    gid,
+    mtimeSec,
+    mtimeNsec,
+    xattrs: tree.xattrs(node),
+    rdevMajor: major,
+    rdevMinor: minor,
   };
   switch (mode & S_IFMT) {
     case S_IFREG:

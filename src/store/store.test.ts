@@ -33,7 +33,13 @@ function freshRoot(): string {
 }
 
 const META: InodeMeta = {
-  ...{ mode: 0o040755, uid: 0, gid: 0, mtimeSec: 1, mtimeNsec: 0, rdevMajor: 0, rdevMinor: 0 },
+  mode: 0o040755,
+  uid: 0,
+  gid: 0,
+  mtimeSec: 1,
+  mtimeNsec: 0,
+  rdevMajor: 0,
+  rdevMinor: 0,
   xattrs: undefined,
 };
 

@@ -47,8 +47,14 @@ export class LowerLinkError extends UserError {
 
 /** What a directory is that the archive has something of, but no entry for. */
 const DEFAULT_META: InodeMeta = {
-  ...{ mode: S_IFDIR | 0o755, uid: 0, gid: 0, mtimeSec: 0, mtimeNsec: 0 },
-  ...{ rdevMajor: 0, rdevMinor: 0, xattrs: undefined },
+  mode: S_IFDIR | 0o755,
+  uid: 0,
+  gid: 0,
+  mtimeSec: 0,
+  mtimeNsec: 0,
+  rdevMajor: 0,
+  rdevMinor: 0,
+  xattrs: undefined,
 };
 
 function newDir(meta: InodeMeta, opaque: boolean): DirInMaking {

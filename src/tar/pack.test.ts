@@ -197,7 +197,8 @@ test('unpackLayer() reads what GNU tar writes, in each of its formats', async (t
     const input = execFileSync('tar', ['c', `--format=${format}`, '-C', source, '.']);
     const contents: Buffer[] = [];
     const appendPack = (bytes: Buffer): ContentRef & { kind: 'pack' } => ({
-      ...{ kind: 'pack', layer: undefined },
+      kind: 'pack',
+      layer: undefined,
       offset: contents.push(bytes) - 1,
     });
     const writer = { appendPack, writeContent: () => Promise.resolve(undefined) };

@@ -115,8 +115,13 @@ export async function* readEntries(
   const extractor = extract(EXTRACT_OPTIONS as object);
   const window = new ByteWindow();
   const feed: Feed = {
-    ...{ extractor, window, limits },
-    ...{ ended: false, failed: false, cause: undefined, wake: () => undefined },
+    extractor,
+    window,
+    limits,
+    ended: false,
+    failed: false,
+    cause: undefined,
+    wake: () => undefined,
   };
   for (const event of ['drain', 'close'] as const) extractor.on(event, () => feed.wake());
   let contentsEnd = 0;

@@ -59,9 +59,16 @@ export class TestBuilds {
     this.events = [];
     return await build(
       {
-        ...{ context: this.context, buildfile: { text, path: undefined }, tags: [TAG] },
-        ...{ buildArgs: {}, labels: {}, outputs: [], push: false, noCache: false },
-        ...{ pull: 'never', network: 'host' },
+        context: this.context,
+        buildfile: { text, path: undefined },
+        tags: [TAG],
+        buildArgs: {},
+        labels: {},
+        outputs: [],
+        push: false,
+        noCache: false,
+        pull: 'never',
+        network: 'host',
         ...options,
       },
       {

@@ -80,9 +80,21 @@ async function readDocument({ entry, contents }: TarItem, what: string): Promise
   return Buffer.concat(parts);
 }
 
-function openArchive(file: string): AsyncIterable<Buffer> {
-  const stream = file === '-' ? fs.createReadStream('', { fd: 0 }) : fs.createReadStream(file);
-  return stream as AsyncIterable<Buffer>;
+async function* readArchive(file: string, what: string): AsyncGenerator<Buffer> {
+  if (file === '-') {
+    yield* fs.createReadStream('', { fd: 0 }) as AsyncIterable<Buffer>;
+    return;
+  }
+  // Opening a pipe without a writer would wait for one, deaf to every signal.
+  const flags = fs.constants.O_RDONLY | fs.constants.O_NONBLOCK;
+  await using handle = await fs.promises.open(file, flags);
+  if ((await handle.stat()).isFile()) {
+    yield* handle.createReadStream({ autoClose: false }) as AsyncIterable<Buffer>;
+    return;
+  }
+  throw new UserError('TSB_IMAGE_INVALID', `Cannot read ${what}: it is not a regular file`, {
+    hint: "'-' as the file is standard input",
+  });
 }
 
 /**
@@ -97,7 +109,7 @@ export async function readMembers(
   const members = new ArchiveMembers(what);
   let stored = 0;
   try {
-    for await (const item of readEntries(decompress(openArchive(file), signal))) {
+    for await (const item of readEntries(decompress(readArchive(file, what), signal))) {
       signal?.throwIfAborted();
       const { entry, contents } = item;
       assertLimit(TAR_LIMITS, 'unpackedBytesMax', entry.size, 'unpacked size');

@@ -357,6 +357,18 @@ for (const [sin, code, entries] of HOSTILE) {
   });
 }
 
+test('an archive that is a pipe or a device is refused, not waited for', async () => {
+  const pipe = fresh();
+  execFileSync('mkfifo', [pipe]);
+  for (const file of [pipe, '/dev/zero']) {
+    const source = { kind: 'oci-archive', file } as const;
+    await assert.rejects(importImage(store, source, { platform: hostPlatform() }), {
+      code: 'TSB_IMAGE_INVALID',
+      message: /is not a regular file/,
+    });
+  }
+});
+
 test('a layout with a changed blob, a missing blob and a blob that is a pipe is refused', async () => {
   const platform = hostPlatform();
   const { dest } = await write('type=oci');

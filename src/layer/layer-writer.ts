@@ -4,7 +4,7 @@ import path from 'node:path';
 import { O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_RDWR } from '../sys/constants.js';
 import { unlinkat } from '../sys/directory.js';
 import type { Fd } from '../sys/fd.js';
-import { ftruncate, openat, preadFull, pwrite, syncfs } from '../sys/file.js';
+import { ftruncate, openat, preadFull, pwrite, syncfs, syncfsInThread } from '../sys/file.js';
 import { assert } from '../util/assert.js';
 import { UserError, hasCode } from '../util/errors.js';
 import { encodeIndex, type DigestOf } from './index-codec.js';
@@ -176,6 +176,12 @@ export class LayerWriter implements Disposable {
     pwrite(fd, bytes, 0);
     if (options.sync !== false) syncfs(this.#dirFd);
     this.#state = 'finished';
+  }
+
+  /** Like {@link finish}, but syncs in a thread, so that this one can be interrupted meanwhile. */
+  async finishInThread(root: LayerDir): Promise<void> {
+    this.finish(root, { sync: false });
+    await syncfsInThread(this.#dirFd);
   }
 
   [Symbol.dispose](): void {

@@ -114,7 +114,8 @@ export class LayerStore {
       using writer = LayerWriter.create(dir);
       const unpacked = await unpack(writer);
       const { root, size } = 'root' in unpacked ? unpacked : { root: unpacked, size: undefined };
-      writer.finish(root);
+      await writer.finishInThread(root);
+      options.signal?.throwIfAborted();
       return this.publish(dir, { diffId, ...(size !== undefined && { tarSize: size }) });
     } catch (error) {
       throw explainNoSpace(error, this.#paths.root);

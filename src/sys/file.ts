@@ -164,6 +164,17 @@ export function syncfs(fd: Fd): void {
   check(libc.syncfs(fd.raw), 'syncfs');
 }
 
+/** Like {@link syncfs}, in a thread: a busy disk can take seconds. Keep `fd` open meanwhile. */
+export function syncfsInThread(fd: Fd): Promise<void> {
+  return new Promise((resolve, reject) => {
+    libc.syncfs.async(fd.raw, (error, result) => {
+      if (error !== null) reject(error);
+      else if (result < 0) reject(failure('syncfs'));
+      else resolve();
+    });
+  });
+}
+
 const LOCKS = { shared: 1, exclusive: 2, unlock: 8 } as const;
 const LOCK_NB = 4;
 

@@ -8,7 +8,10 @@ import { FsError } from './errno.js';
  * other files of this folder: nothing outside it calls these.
  */
 type Arg = number | bigint | string | Uint8Array | null;
-type Call = (...args: Arg[]) => number;
+type Call = ((...args: Arg[]) => number) & {
+  /** The call in a thread; `done` runs on this one, and finds the call's errno. */
+  readonly async: (...args: [...Arg[], (error: Error | null, result: number) => void]) => void;
+};
 
 const library = koffi.load(null);
 

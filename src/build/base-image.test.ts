@@ -62,3 +62,13 @@ test('two stages on one image find it once', async (t) => {
   await builds.build('FROM base AS a\nCOPY g /g\nFROM base\nCOPY --from=a /g /g\n');
   assert.deepEqual(await builds.tree(), WANT);
 });
+
+test('a COPY from a misspelt stage names the stage that was meant', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ f: 'f' });
+  const text = 'FROM scratch AS build\nCOPY f /f\nFROM scratch\nCOPY --from=biuld /f /f\n';
+  await assert.rejects(builds.build(text, { pull: 'never' }), {
+    code: 'TSB_IMAGE_NOT_FOUND',
+    hint: 'Did you mean the stage "build"?',
+  });
+});

@@ -13,7 +13,13 @@ import { lookUp } from './scope.js';
 export type FilesOf =
   | { readonly kind: 'scratch' }
   | { readonly kind: 'stage'; readonly index: number }
-  | { readonly kind: 'image'; readonly source: ImageSource; readonly text: string };
+  | {
+      readonly kind: 'image';
+      readonly source: ImageSource;
+      readonly text: string;
+      /** A stage that the name may have meant, should there be no such image. */
+      readonly nearStage: string | undefined;
+    };
 
 /** A stage, ready to be carried out. */
 export interface PlannedStage {
@@ -74,7 +80,7 @@ export function resolveFrom(
     const found = later === undefined ? 'there is no such stage' : 'it is not an earlier stage';
     throw new UserError('TSB_COPY', `Cannot copy from stage "${from}": ${found}`);
   }
-  return { kind: 'image', source: parseImageSource(from), text: from };
+  return imageFiles(from, stages.slice(0, index));
 }
 
 function resolveGlobalArgs(
@@ -117,7 +123,12 @@ function resolveBase(image: string, stages: readonly Stage[], index: number): Fi
   if (image === 'scratch') return { kind: 'scratch' };
   const stage = stages.slice(0, index).find(({ name }) => name === image.toLowerCase());
   if (stage !== undefined) return { kind: 'stage', index: stage.index };
-  return { kind: 'image', source: parseImageSource(image), text: image };
+  return imageFiles(image, stages.slice(0, index));
+}
+
+function imageFiles(text: string, earlier: readonly Stage[]): FilesOf {
+  const names = earlier.map(({ name }) => name).filter((name) => name !== undefined);
+  return { kind: 'image', source: parseImageSource(text), text, nearStage: suggest(text, names) };
 }
 
 function needsOf(

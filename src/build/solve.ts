@@ -1,5 +1,7 @@
 import type { Buildfile } from '../dockerfile/ast.js';
 import { formatImageSource } from '../oci/image-source.js';
+import type { ErrorCode } from '../util/error-codes.js';
+import { UserError } from '../util/errors.js';
 import { imageState, scratchState } from './base-image.js';
 import type { Vertex } from './events.js';
 import type { BuildPlan, FilesOf, PlannedStage } from './plan.js';
@@ -97,14 +99,26 @@ export class Solver {
   }
 
   #image(
-    { source }: Extract<FilesOf, { kind: 'image' }>,
+    { source, nearStage }: Extract<FilesOf, { kind: 'image' }>,
     options: { running: RunningVertex | undefined; platform: string | undefined },
   ): Promise<StageState> {
     const name = `${formatImageSource(source)} ${options.platform ?? ''}`;
     const known = this.#images.get(name);
     if (known !== undefined) return known;
-    const image = imageState(this.#inputs.session, source, options);
+    const image = imageState(this.#inputs.session, source, options).catch((error: unknown) => {
+      throw nearStage === undefined ? error : withStageHint(error, nearStage);
+    });
     this.#images.set(name, image);
     return image;
   }
+}
+
+const NOT_FOUND: readonly ErrorCode[] = ['TSB_IMAGE_NOT_FOUND', 'TSB_NETWORK', 'TSB_AUTH'];
+
+/** A misspelt stage is taken for an image, and looked for in a registry: says so. */
+function withStageHint(error: unknown, stage: string): unknown {
+  if (!(error instanceof UserError) || !NOT_FOUND.includes(error.code)) return error;
+  const { code, message, source } = error;
+  const hint = `Did you mean the stage "${stage}"?`;
+  return new UserError(code, message, { hint, cause: error, ...(source && { source }) });
 }

@@ -179,6 +179,12 @@ describe('the command line', () => {
     const report = JSON.parse(await ok('inspect', 'other:1')) as Json;
     assert.deepEqual(report['references'], ['app:latest', 'other:1']);
     assert.match((await run('inspect', 'othr:1')).stderr, /did you mean other:1\?/);
+    const [, shown = ''] = /^other:1 +([0-9a-f]{12}) /m.exec(await ok('images')) ?? [];
+    assert.deepEqual(
+      JSON.parse(await ok('inspect', shown)),
+      JSON.parse(await ok('inspect', 'app')),
+    );
+    assert.equal((await run('inspect', 'abcdef012345')).exitCode, 1);
     await ok('rmi', 'other:1');
     assert.equal((await run('rmi', 'app', 'other:1')).exitCode, 1);
     assert.deepEqual((await ok('images', '-q')).trim().split('\n'), ['app:latest']);

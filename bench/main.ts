@@ -7,29 +7,40 @@ import { formatTimings, interleave } from './measure.js';
 import { runVariants } from './run-variants.js';
 import { openWorkbench } from './workbench.js';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '3' },
-    only: { type: 'string' },
-    dir: { type: 'string', default: '/var/tmp/tsbuild-bench' },
-  },
-});
-const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error('Cannot run: --rounds wants a number');
-if (process.getuid?.() !== 0) throw new Error('Cannot run: kernel overlayfs needs root');
+const OPTIONS = {
+  rounds: { type: 'string', default: '3' },
+  only: { type: 'string' },
+  dir: { type: 'string', default: '/var/tmp/tsbuild-bench' },
+} as const;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
-await using proxy = await CachingProxy.start();
-const workbench = await openWorkbench(values.dir, proxy.url);
-const tables: string[] = [];
-if (values.only !== 'build') {
-  const timings = await interleave(runVariants(workbench), rounds, print);
-  tables.push(...formatTimings('apt-get update and install', timings), '');
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: OPTIONS });
+  const rounds = Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds wants a number from 1');
+  if (process.getuid?.() !== 0) throw new Error('kernel overlayfs needs root');
+  await using proxy = await CachingProxy.start();
+  const workbench = await openWorkbench(values.dir, proxy.url);
+  const tables: string[] = [];
+  if (values.only !== 'build') {
+    const timings = await interleave(runVariants(workbench), rounds, print);
+    tables.push(...formatTimings('apt-get update and install', timings), '');
+  }
+  if (values.only !== 'run') {
+    const timings = await interleave(await buildVariants(workbench), rounds, print);
+    tables.push(...formatTimings('whole build', timings), '');
+  }
+  print('');
+  for (const line of tables) print(line);
+  print(
+    `${rounds} rounds after a warm-up; ${proxy.misses} requests went to the network, all in it`,
+  );
 }
-if (values.only !== 'run') {
-  const timings = await interleave(await buildVariants(workbench), rounds, print);
-  tables.push(...formatTimings('whole build', timings), '');
+
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
 }
-print('');
-for (const line of tables) print(line);
-print(`${rounds} rounds after a warm-up; ${proxy.misses} requests went to the network, all in it`);

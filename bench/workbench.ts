@@ -8,6 +8,9 @@ export const BASE = 'debian:bookworm';
 const MAIN = fileURLToPath(new URL('../cmd/main.js', import.meta.url));
 const EXAMPLE = fileURLToPath(new URL('../../examples/quickstart', import.meta.url));
 
+/** What a program may say. */
+const OUTPUT_BYTES_MAX = 1 << 28;
+
 /** A directory with everything that the variants work on. */
 export interface Workbench {
   readonly dir: string;
@@ -23,7 +26,9 @@ export interface Workbench {
 
 /** Runs a program; what it says goes into the error if it fails. */
 export async function run(file: string, args: readonly string[], input = ''): Promise<string> {
-  const { stdout } = await execa(file, args, { input, maxBuffer: 1 << 28 });
+  const options = { input, maxBuffer: OUTPUT_BYTES_MAX, reject: false };
+  const { stdout, stderr, failed } = await execa(file, args, options);
+  if (failed) throw new Error(`Cannot run ${[file, ...args].join(' ')}:\n${stdout}\n${stderr}`);
   return stdout;
 }
 

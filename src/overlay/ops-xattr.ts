@@ -1,7 +1,7 @@
 import { S_IFREG, S_ISGID, XATTR_CREATE, XATTR_REPLACE } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
-import { ACL_ACCESS } from './acl.js';
+import { ACL_ACCESS, isMinimalAcl } from './acl.js';
 import { stampChange } from './clock.js';
 import { isDirMode, typeOf, type Node } from './node.js';
 import type { Tree } from './tree.js';
@@ -36,9 +36,12 @@ export function setXattr(tree: Tree, node: Node, change: XattrChange): void {
   let listBytes = 0;
   for (const key of xattrs.keys()) listBytes += key.length + 1;
   if (listBytes > XATTR_LIST_MAX) throw new FsError('ENOSPC', 'setxattr');
-  if (name === ACL_ACCESS) node.mode = modeOfAcl(node.mode, value);
+  if (name === ACL_ACCESS) {
+    node.mode = modeOfAcl(node.mode, value);
+    if (isMinimalAcl(value)) xattrs.delete(name);
+  }
   if (change.killSgid) node.mode &= ~S_ISGID;
-  node.xattrs = xattrs;
+  node.xattrs = xattrs.size === 0 ? undefined : xattrs;
   stampChange(node, tree.now());
   tree.touch(node);
 }

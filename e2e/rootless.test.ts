@@ -17,7 +17,7 @@ COPY --chown=games:users --chmod=640 data /srv/
 RUN --network=none set -e; \\
   useradd -m tester; su tester -c 'echo mine > ~/file'; \\
   cp /bin/true /usr/local/bin/capable; chmod 4755 /usr/local/bin/capable; \\
-  cp /bin/false /usr/local/bin/pinger; setcap cap_net_raw+ep /usr/local/bin/pinger; \\
+  cp -p /bin/false /usr/local/bin/pinger; setcap cap_net_raw+ep /usr/local/bin/pinger; \\
   ln /usr/local/bin/capable /usr/local/bin/same; mkfifo /srv/fifo; \\
   chown 1234:4321 /srv/data; chown -h games /bin/sh; \\
   mv /usr/share/doc /usr/share/moved; rm -rf /usr/share/locale; \\

@@ -15,11 +15,6 @@ export const ACL_ACCESS: ByteName = byteNameOf('system.posix_acl_access');
 /** The attribute that holds what is inherited by what is made in a directory. */
 export const ACL_DEFAULT: ByteName = byteNameOf('system.posix_acl_default');
 
-/** Whether an ACL says no more than a mode: then ext4 keeps the mode alone, and so do we. */
-export function isMinimalAcl(acl: Buffer): boolean {
-  return acl.length === HEADER_BYTES + 3 * ENTRY_BYTES;
-}
-
 /** Gives a new node what the default ACL of its directory says. */
 export function inheritAcl(parent: Node, node: Node): void {
   const inherited = parent.xattrs?.get(ACL_DEFAULT);
@@ -28,7 +23,8 @@ export function inheritAcl(parent: Node, node: Node): void {
   const bits = limitAcl(acl, node.mode);
   node.mode = (node.mode & ~0o777) | bits;
   const xattrs = new Map<ByteName, Buffer>();
-  if (!isMinimalAcl(acl)) xattrs.set(ACL_ACCESS, acl);
+  // An ACL of three entries says no more than the mode.
+  if (acl.length > HEADER_BYTES + 3 * ENTRY_BYTES) xattrs.set(ACL_ACCESS, acl);
   if (isDirMode(node.mode)) xattrs.set(ACL_DEFAULT, inherited);
   if (xattrs.size > 0) node.xattrs = xattrs;
 }

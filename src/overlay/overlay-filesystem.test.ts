@@ -251,35 +251,6 @@ test('a directory that was removed takes nothing', (t) => {
   assert.throws(() => sh.fs.getattr(parent), { code: 'ESTALE' });
 });
 
-/** An access ACL of owner, group and other, with more entries behind. */
-function aclOf(bits: readonly number[], ...more: readonly [tag: number, bits: number][]): Buffer {
-  const [owner = 0, group = 0, other = 0] = bits;
-  const entries = [[0x01, owner], [0x04, group], ...more, [0x20, other]];
-  const acl = Buffer.alloc(4 + entries.length * 8, 0xff);
-  acl.writeUInt32LE(2);
-  for (const [index, [tag = 0, permissions = 0]] of entries.entries()) {
-    acl.writeUInt16LE(tag, 4 + index * 8);
-    acl.writeUInt16LE(permissions, 6 + index * 8);
-  }
-  return acl;
-}
-
-test('an ACL that says no more than a mode becomes the mode, as on ext4', (t) => {
-  const { sh } = open(t, populate);
-  const nodeid = sh.id('/f');
-  const name = byteNameOf('system.posix_acl_access');
-  const set = (value: Buffer): void =>
-    sh.fs.setxattr({ nodeid, name, value, flags: 0, killSgid: false });
-  set(aclOf([6, 4, 0]));
-  assert.equal(sh.fs.getattr(nodeid).mode & 0o777, 0o640);
-  assert.equal(sh.fs.getxattr(nodeid, name), undefined);
-  set(aclOf([7, 5, 1], [0x10, 4]));
-  assert.equal(sh.fs.getattr(nodeid).mode & 0o777, 0o741);
-  assert.equal(sh.fs.getxattr(nodeid, name)?.length, 36);
-  set(aclOf([6, 4, 4]));
-  assert.equal(sh.fs.getxattr(nodeid, name), undefined);
-});
-
 test('xattrs have their limits', (t) => {
   const { sh } = open(t, populate);
   const nodeid = sh.id('/f');
@@ -293,6 +264,7 @@ test('xattrs have their limits', (t) => {
     });
   assert.throws(() => set('user.big', 65537), { code: 'E2BIG' });
   assert.throws(() => set('other.x', 1), { code: 'EOPNOTSUPP' });
+  assert.throws(() => set('system.posix_acl_access', 28), { code: 'EOPNOTSUPP' });
   set('user.ok', 65536);
   assert.equal(sh.fs.getxattr(nodeid, byteNameOf('user.ok'))?.length, 65536);
 });

@@ -213,4 +213,39 @@ describe('nothing is left', () => {
     await isClear('build', '-o', `type=oci-archive,dest=${archive}`, fits);
     assert.deepEqual(readdirSync(small).sort(), ['filler', 'store']);
   });
+
+  test('tsbuild mount in the foreground, killed: the mount goes with it', async (t) => {
+    if (!requires(t, ...NEEDS)) return;
+    await tsbuildOk(['build', '-q', '-t', 'mounted', contextOf('CMD x')], options);
+    const mountpoint = join(dir, 'mountpoint');
+    mkdirSync(mountpoint);
+    const started = async (): Promise<RunningTsbuild> => {
+      const running = startTsbuild(['mount', 'mounted', mountpoint], options);
+      await waitFor('the mount', () => findMounts(mountpoint)[0]);
+      return running;
+    };
+    const killed = await started();
+    killed.child.kill('SIGKILL');
+    await killed.done;
+    await assertNothingRuns(mountpoint);
+
+    // With its guard killed too, a dead mount stays behind.
+    const unguarded = await started();
+    const guard = findProcesses(mountpoint).find(({ command }) => command.includes('mount-guard'));
+    assert.ok(guard !== undefined);
+    process.kill(guard.pid, 'SIGKILL');
+    unguarded.child.kill('SIGKILL');
+    await unguarded.done;
+    assert.equal(findMounts(mountpoint).length, 1);
+    const again = startTsbuild(['mount', 'mounted', mountpoint], options);
+    await waitFor('the second mount', () =>
+      existsSync(join(mountpoint, 'bin/busybox')) ? true : undefined,
+    );
+    assert.equal(findMounts(mountpoint).length, 1);
+    again.child.kill('SIGINT');
+    const { exitCode, stderr } = await again.done;
+    assert.equal(exitCode, 0, stderr);
+    assert.match(stderr, /Unmounted .*: the process that had served it is gone/);
+    await assertNothingRuns(mountpoint);
+  });
 });

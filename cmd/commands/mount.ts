@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { EXIT } from '../../src/util/error-codes.js';
-import { UserError } from '../../src/util/errors.js';
+import { UserError, hasCode } from '../../src/util/errors.js';
 import { defineCommand, word, type Command, type CommandContext } from '../command.js';
 import { findImage } from '../image.js';
+import { MOUNT_TYPE } from '../../src/overlay/server-messages.js';
 import { withMountedImage, type MountedImage } from '../../src/build/mounted-image.js';
 import { enterNamespaces } from '../namespaces.js';
 import { openStore } from '../store.js';
@@ -46,11 +47,28 @@ function untilAborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** Clears the directory of a dead mount of ours, and sees to it that none is left by this one. */
+async function prepareForeground(mountpoint: string, context: CommandContext): Promise<Disposable> {
+  const [{ unmountDead }, { guardMount }] = await Promise.all([
+    import('../../src/fuse/dead-mount.js'),
+    import('../../src/fuse/mount-guard.js'),
+  ]);
+  const dead = await unmountDead(mountpoint, { type: MOUNT_TYPE });
+  if (dead > 0) context.warn(`Unmounted ${mountpoint}: the process that had served it is gone`);
+  return guardMount(mountpoint, MOUNT_TYPE);
+}
+
 /** The directory to mount on; throws TSB_USAGE unless it is one. */
 function mountpointOf(given: string | undefined): string | undefined {
   if (given === undefined) return undefined;
-  const directory = path.resolve(given);
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return directory;
+  try {
+    const directory = realpathSync(given);
+    if (statSync(directory).isDirectory()) return directory;
+  } catch (error) {
+    // A dead mount, which is taken off before the next.
+    if (hasCode(error, 'ENOTCONN')) return path.resolve(given);
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
   throw new UserError('TSB_USAGE', `Cannot mount on "${given}": it is not a directory`, {
     hint: `mkdir -p ${given}`,
   });
@@ -78,6 +96,7 @@ export const mountCommand: Command = defineCommand({
     await using store = await openStore(context);
     const { image, name } = await findImage(store, word(args, 'image'));
     const { logFile, signal } = context;
+    using _guard = isForeground ? await prepareForeground(mountpoint, context) : undefined;
     const mount = { store, image, mountpoint, writable: false, logFile, signal };
     return await withMountedImage(mount, async (mounted) => {
       const argv = passedOn.length > 0 ? passedOn : [context.env['SHELL'] ?? '/bin/sh'];

@@ -11,6 +11,10 @@ import type { Synthetic } from './synthetic.js';
  * commit → committed or discard → discarded. A request that fails is answered by `failed`.
  */
 
+/** The subtype of the mounts, and so the type in the mount table. */
+export const MOUNT_SUBTYPE = 'tsbuild';
+export const MOUNT_TYPE: string = `fuse.${MOUNT_SUBTYPE}`;
+
 /** What to mount. */
 export interface MountRequest {
   readonly lowers: readonly Lower[];

@@ -17,7 +17,13 @@ import { getppid, resetSignals, setParentDeathSignal } from '../sys/process.js';
 import { UserError } from '../util/errors.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
 import { Overlay } from './overlay.js';
-import { encodeError, type MountRequest, type Report, type Request } from './server-messages.js';
+import {
+  MOUNT_SUBTYPE,
+  encodeError,
+  type MountRequest,
+  type Report,
+  type Request,
+} from './server-messages.js';
 
 const SOCKET = 3;
 const READ_BYTES = 65536;
@@ -75,7 +81,7 @@ function serveMount(line: Line, request: MountRequest, log: Log): void {
   using overlay = openOverlay(request);
   const { mountpoint, upperdir, readOnly = upperdir === undefined } = request;
   {
-    using device = mountFuse({ mountpoint, fsname: 'tsbuild', subtype: 'tsbuild', readOnly });
+    using device = mountFuse({ mountpoint, fsname: 'tsbuild', subtype: MOUNT_SUBTYPE, readOnly });
     line.send({ type: 'mounted' });
     serve(device, new OverlayFileSystem(overlay), { logger: { error: log } });
   }

@@ -114,6 +114,10 @@ export const FUSE_WRITE_KILL_SUIDGID = 4;
 export const FUSE_SETXATTR_ACL_KILL_SGID = 1;
 export const FUSE_FSYNC_FDATASYNC = 1;
 
+// ioctl_in.flags. A file system is only asked in the restricted form: sizes are the command's.
+export const FUSE_IOCTL_UNRESTRICTED: number = 1 << 1;
+export const FUSE_IOCTL_DIR: number = 1 << 4;
+
 /** struct fuse_in_header: u32 len opcode, u64 unique nodeid, u32 uid gid pid, u16 total_extlen. */
 export const IN_HEADER = {
   bytes: 40,

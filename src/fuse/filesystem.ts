@@ -134,6 +134,19 @@ export interface SetXattr {
   readonly killSgid: boolean;
 }
 
+/** ioctl(2) on a file or directory, in the form where the command's number has the sizes. */
+export interface Ioctl {
+  readonly nodeid: NodeId;
+  readonly fh: Fh;
+  readonly command: number;
+  /** What the caller gave, valid until the handler's result has settled; may be empty. */
+  readonly argument: Buffer;
+  /** How many bytes the caller takes. */
+  readonly outSize: number;
+  /** FUSE_IOCTL_*. */
+  readonly flags: number;
+}
+
 /** One name of a directory listing. `type` is d_type (DT_REG 8, DT_DIR 4, …). */
 export interface DirEntry {
   readonly name: ByteName;
@@ -217,6 +230,8 @@ export interface FileSystem {
   /** `whence` is SEEK_DATA 3 or SEEK_HOLE 4. */
   lseek?(nodeid: NodeId, fh: Fh, offset: number, whence: number): Awaitable<number>;
   copyFileRange?(range: CopyRange, caller: Caller): Awaitable<number>;
+  /** Returns at most `outSize` bytes: zeros follow. FS_IOC_GETFLAGS and the like come here too. */
+  ioctl?(request: Ioctl, caller: Caller): Awaitable<Buffer>;
   /** The mount has gone; nothing is called any more. */
   destroy?(): void;
 }

@@ -1,5 +1,5 @@
 import { FsError } from '../sys/errno.js';
-import { FUSE_FSYNC_FDATASYNC, OPCODE } from './abi.js';
+import { FUSE_FSYNC_FDATASYNC, FUSE_IOCTL_UNRESTRICTED, OPCODE } from './abi.js';
 import type { Entry, Opened } from './filesystem.js';
 import type { Exchange, Operation, Operations } from './operation.js';
 import { nothing, operation } from './operation.js';
@@ -8,6 +8,7 @@ import {
   decodeCopyFileRange,
   decodeCreate,
   decodeFallocate,
+  decodeIoctl,
   decodeRead,
   decodeWrite,
 } from './request.js';
@@ -28,6 +29,37 @@ function putLongCount({ reply }: Exchange, count: number): void {
   reply.u64(count);
 }
 
+/** ioctl_out, 16 bytes, and what the caller gets: as many bytes as it takes. */
+function putIoctl({ reply }: Exchange, { answer, outSize }: IoctlAnswer): void {
+  if (answer.length > outSize) throw new FsError('EIO', `ioctl answer of ${answer.length} bytes`);
+  reply.zeros(IOCTL_OUT_BYTES);
+  reply.bytes(answer);
+  reply.zeros(outSize - answer.length);
+}
+
+interface IoctlAnswer {
+  readonly answer: Buffer;
+  readonly outSize: number;
+}
+
+function ioctl(): Operation {
+  return operation(
+    'ioctl',
+    (fs, { nodeid, cursor, reply, caller }) => {
+      const request = decodeIoctl(cursor, nodeid);
+      const { outSize, flags } = request;
+      // Only a character device can ask without sizes, and of more than a reply holds.
+      const fits = reply.payload(IOCTL_OUT_BYTES + outSize).length === IOCTL_OUT_BYTES + outSize;
+      if ((flags & FUSE_IOCTL_UNRESTRICTED) !== 0 || !fits) throw new FsError('ENOTTY', 'ioctl');
+      const answer = fs.ioctl(request, caller);
+      return answer instanceof Promise
+        ? answer.then((settled) => ({ answer: settled, outSize }))
+        : { answer, outSize };
+    },
+    putIoctl,
+  );
+}
+
 function read(): Operation {
   return operation(
     'read',
@@ -42,6 +74,7 @@ function read(): Operation {
   );
 }
 
+const IOCTL_OUT_BYTES = 16;
 /** The longest copy whose result fits fuse_write_out's 32 bits, in whole pages. */
 const COPY_BYTES_MAX = 0xfffff000;
 
@@ -120,6 +153,7 @@ export const FILE_OPERATIONS: Operations = {
       fs.copyFileRange(decodeCopyFileRange(cursor, nodeid), caller),
     putLongCount,
   ),
+  [OPCODE.FUSE_IOCTL]: ioctl(),
   [OPCODE.FUSE_STATFS]: operation(
     'statfs',
     (fs, { nodeid }) => fs.statfs(nodeid),

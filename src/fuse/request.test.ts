@@ -6,6 +6,7 @@ import {
   decodeCopyFileRange,
   decodeCreate,
   decodeFallocate,
+  decodeIoctl,
   decodeInit,
   decodeLink,
   decodeMkdir,
@@ -28,6 +29,21 @@ const CASES: [string, string, (cursor: Cursor) => unknown, unknown][] = [
      ${'00 '.repeat(44)}                                  # unused`,
     decodeInit,
     { major: 7, minor: 45, maxReadahead: 131072, flags: 0x73fffffb, flags2: 0x5fd },
+  ],
+  [
+    'decodeIoctl',
+    `11 22 00 00 00 00 00 00  10 00 00 00  20 58 1f 40    # fh flags cmd
+     ff ff ff ff ff ff ff ff  03 00 00 00  1c 00 00 00    # arg in_size out_size
+     aa bb cc                                             # the argument`,
+    (cursor) => decodeIoctl(cursor, 5),
+    {
+      nodeid: 5,
+      fh: 0x2211,
+      flags: 0x10,
+      command: 0x401f5820,
+      argument: Buffer.from([0xaa, 0xbb, 0xcc]),
+      outSize: 28,
+    },
   ],
   [
     'decodeSetattr with every field',

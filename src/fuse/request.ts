@@ -23,6 +23,7 @@ import type { Cursor } from './cursor.js';
 import type {
   Allocate,
   CopyRange,
+  Ioctl,
   MakeNode,
   NodeId,
   Rename,
@@ -153,6 +154,15 @@ export function decodeFallocate(cursor: Cursor, nodeid: NodeId): Allocate {
   const mode = cursor.u32();
   cursor.skip(4);
   return { nodeid, fh, offset, length, mode };
+}
+
+/** ioctl_in, 32 bytes (u64 fh, u32 flags cmd, u64 arg, u32 in_size out_size), and the argument. */
+export function decodeIoctl(cursor: Cursor, nodeid: NodeId): Ioctl {
+  const [fh, flags, command] = [cursor.u64(), cursor.u32(), cursor.u32()];
+  // The argument itself: a pointer, or a number that no safe integer may hold.
+  cursor.skip(8);
+  const [inSize, outSize] = [cursor.u32(), cursor.u32()];
+  return { nodeid, fh, command, argument: cursor.bytes(inSize), outSize, flags };
 }
 
 /** copy_file_range_in, 56 bytes. */

@@ -128,6 +128,29 @@ test('an operation that the file system lacks is ENOSYS, an unknown opcode too',
   assert.deepEqual(logged, []);
 });
 
+test('IOCTL answers as many bytes as were asked for, ENOTTY where there is no such command', () => {
+  const ask = (command: number, outSize: number): Buffer => {
+    const body = Buffer.alloc(32 + 2);
+    body.writeUInt32LE(command, 12);
+    body.writeUInt32LE(2, 24);
+    body.writeUInt32LE(outSize, 28);
+    body.write('in', 32);
+    return request(OPCODE.FUSE_IOCTL, body);
+  };
+  const ioctl: FileSystem['ioctl'] = ({ command, argument }) => {
+    if (command !== 1) throw new FsError('ENOTTY', 'ioctl');
+    return Buffer.concat([argument, Buffer.from('out')]);
+  };
+  const asked = [ask(1, 7), ask(1, 4), ask(2, 0), ask(1, 1 << 24)];
+  const { sent } = answers({ ...EMPTY, ioctl }, asked);
+  assert.deepEqual(
+    sent.map(({ error }) => error),
+    [0, -5, -25, -25],
+  );
+  assert.deepEqual(sent[0]?.payload, Buffer.from(`${'\0'.repeat(16)}inout\0\0`));
+  assert.equal(answers(EMPTY, [ask(1, 7)]).sent[0]?.error, -25);
+});
+
 test('FORGET, BATCH_FORGET and INTERRUPT are not answered', () => {
   const forgotten: [number, number][] = [];
   const forget = (nodeid: number, nlookup: number): void => void forgotten.push([nodeid, nlookup]);

@@ -126,8 +126,6 @@ export class Session {
         return this.#init(slot);
       case OPCODE.FUSE_DESTROY:
         return succeed(slot);
-      case OPCODE.FUSE_IOCTL:
-        return fail(slot, ENOTTY);
       default:
         return this.#operate(slot);
     }
@@ -156,7 +154,9 @@ export class Session {
 
   #operate(slot: Slot): Outcome | Promise<Outcome> {
     const operation = this.#operations[slot.opcode];
-    if (operation === undefined) return fail(slot, ENOSYS);
+    if (operation === undefined) {
+      return fail(slot, slot.opcode === OPCODE.FUSE_IOCTL ? ENOTTY : ENOSYS);
+    }
     const result = operation.call(this.#fileSystem as Required<FileSystem>, slot);
     if (result instanceof Promise) return this.#settle(slot, operation, result);
     operation.encode(slot, result);

@@ -349,3 +349,33 @@ test('mount points are no part of the layer until somebody changes them', async 
   const run = ['/run', '/run/resolv', '/run/resolv/x'];
   assert.deepEqual(shown, ['/', '/dev', '/etc', '/etc/resolv.conf', ...run]);
 });
+
+const FSXATTR_PROJECT = Buffer.alloc(28);
+FSXATTR_PROJECT.writeUInt32LE(7, 12);
+/** The command, its argument, and what comes of it: bytes or an error. */
+const IOCTLS: readonly [string, number, Buffer, number | string][] = [
+  ['FS_IOC_GETFLAGS', 0x80086601, Buffer.alloc(0), 4],
+  ['FS_IOC_FSGETXATTR', 0x801c581f, Buffer.alloc(0), 28],
+  ['FS_IOC_SETFLAGS to none', 0x40086602, Buffer.alloc(4), 0],
+  ['FS_IOC_SETFLAGS to immutable', 0x40086602, Buffer.from([0x10, 0, 0, 0]), 'EOPNOTSUPP'],
+  ['FS_IOC_SETFLAGS of too little', 0x40086602, Buffer.alloc(3), 'EINVAL'],
+  ['FS_IOC_FSSETXATTR to none', 0x401c5820, Buffer.alloc(28), 0],
+  ['FS_IOC_FSSETXATTR to a project', 0x401c5820, FSXATTR_PROJECT, 'EOPNOTSUPP'],
+  ['TCGETS', 0x5401, Buffer.alloc(0), 'ENOTTY'],
+];
+
+for (const [title, command, argument, want] of IOCTLS) {
+  test(`ioctl(${title}) answers ${want}`, (t) => {
+    const { sh } = open(t, populate);
+    const request = { nodeid: sh.id('/f'), fh: 0, command, argument, outSize: 64, flags: 0 };
+    if (typeof want === 'number') {
+      const answer = sh.fs.ioctl(request);
+      assert(answer.length === want && answer.every((byte) => byte === 0));
+      return;
+    }
+    assert.throws(
+      () => sh.fs.ioctl(request),
+      (error) => hasCode(error, want),
+    );
+  });
+}

@@ -6,6 +6,7 @@ import type {
   DirSink,
   Entry,
   FileSystem,
+  Ioctl,
   MakeNode,
   NodeId,
   Opened,
@@ -31,6 +32,7 @@ import {
   unlinkName,
 } from './ops-dir.js';
 import { allocate, copyFileBytes, writeFile } from './ops-file.js';
+import { controlFile } from './ops-ioctl.js';
 import { readDirectory } from './ops-readdir.js';
 import { renameName } from './ops-rename.js';
 import { removeXattr, setXattr } from './ops-xattr.js';
@@ -167,6 +169,10 @@ export class OverlayFileSystem implements FileSystem {
 
   fallocate({ nodeid, offset, length, mode }: Allocate): void {
     allocate(this.#tree, this.#tree.node(nodeid), { offset, length, mode });
+  }
+
+  ioctl({ nodeid, command, argument }: Ioctl): Buffer {
+    return controlFile(this.#tree, this.#tree.node(nodeid), command, argument);
   }
 
   copyFileRange(range: CopyRange): number {

@@ -26,6 +26,8 @@ const MIB = 1024 * 1024;
 const GONE_MS = 1000;
 /** Within this time after one of its processes was killed, tsbuild must have given up. */
 const KILLED_MS = 10_000;
+/** How often a signal may come too late. */
+const ATTEMPTS = 5;
 
 describe('nothing is left', () => {
   const dir = mkdtempSync(join(tmpdir(), 'tsbuild-robust-'));
@@ -166,12 +168,18 @@ describe('nothing is left', () => {
       const archive = await archiveOf('large.tar', Buffer.alloc(512 * MIB));
       const fresh = { root: join(dir, `fresh-${signal}`) };
       const work = join(fresh.root, 'work');
-      const running = startTsbuild(['pull', `oci-archive:${archive}`, '-t', 'big'], fresh);
-      await waitFor('the unpacking', () =>
-        existsSync(work) && readdirSync(work).length > 0 ? true : undefined,
-      );
-      running.child.kill(signal);
-      assert.equal((await running.done).exitCode, exitCode);
+      for (let attempt = 1; ; attempt++) {
+        const running = startTsbuild(['pull', `oci-archive:${archive}`, '-t', 'big'], fresh);
+        await waitFor('the unpacking', () =>
+          existsSync(work) && readdirSync(work).length > 0 ? true : undefined,
+        );
+        running.child.kill(signal);
+        const ended = await running.done;
+        if (ended.exitCode === exitCode) break;
+        // On a busy machine the signal may come when all is done.
+        assert.deepEqual([ended.exitCode, attempt < ATTEMPTS], [0, true], ended.stderr);
+        rmSync(fresh.root, { recursive: true });
+      }
       assert.equal(await tsbuildOk(['images', '-q'], fresh), '');
       assert.deepEqual(readdirSync(work), []);
       assert.deepEqual(readdirSync(join(fresh.root, 'layers')), []);

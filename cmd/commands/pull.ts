@@ -36,6 +36,7 @@ async function pull(context: CommandContext, wanted: Pull): Promise<ImageRecord>
     }
     return importImage(store, source, { platform, signal: deps.signal });
   });
+  context.signal.throwIfAborted();
   store.images.put(name, record);
   return record;
 }

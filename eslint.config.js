@@ -13,6 +13,7 @@ const IMPORTS = {
   fuse: ['util', 'sys'],
   layer: ['util', 'sys'],
   overlay: ['util', 'sys', 'fuse', 'layer'],
+  upperdir: ['util', 'sys', 'fuse', 'layer', 'overlay'],
   tar: ['util', 'sys', 'layer', 'oci'],
   store: ['util', 'sys', 'layer', 'oci', 'tar', 'overlay'],
   registry: ['util', 'oci'],

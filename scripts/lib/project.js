@@ -84,6 +84,7 @@ export function ensureBuilt() {
   removeStale();
   forgetIfIncomplete();
   runOrExit(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', '--pretty']);
-  const main = join(DIST, 'cmd/main.js');
-  if (existsSync(main)) chmodSync(main, 0o755);
+  for (const program of ['cmd/main.js', 'cmd/overlayfs/main.js']) {
+    if (existsSync(join(DIST, program))) chmodSync(join(DIST, program), 0o755);
+  }
 }

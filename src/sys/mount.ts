@@ -2,7 +2,7 @@ import { AT_EMPTY_PATH } from './constants.js';
 import { Fd } from './fd.js';
 import { dirfd } from './file.js';
 import type { PathLike } from './libc.js';
-import { SYS, check, libc, pathArg } from './libc.js';
+import { SYS, check, failure, libc, pathArg } from './libc.js';
 
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
@@ -55,6 +55,17 @@ function optional(value: PathLike | undefined): string | Buffer | null {
 /** umount2(2); `flags` are of MNT_*. */
 export function umount2(target: PathLike, flags = 0): void {
   check(libc.umount2(pathArg(target, 'umount2'), flags), 'umount2', target);
+}
+
+/** The same in a thread: a mount that this process serves needs it to answer meanwhile. */
+export function umountInThread(target: PathLike, flags = 0): Promise<void> {
+  return new Promise((resolve, reject) => {
+    libc.umount2.async(pathArg(target, 'umount2'), flags, (error, result) => {
+      if (error !== null) reject(error);
+      else if (result < 0) reject(failure('umount2', target));
+      else resolve();
+    });
+  });
 }
 
 /** pivot_root(2): of the caller's mount namespace. */

@@ -16,6 +16,8 @@ export interface Make {
   readonly name: ByteName;
   readonly mode: number;
   readonly rdev?: number;
+  /** What the caller does not grant; not asked where the directory has a default ACL. */
+  readonly umask?: number;
   /** Of a symlink. */
   readonly target?: ByteName;
 }
@@ -46,7 +48,7 @@ export function makeTmpfile(tree: Tree, make: Omit<Make, 'name'>, owner: Owner):
 }
 
 function newNode(tree: Tree, make: Omit<Make, 'name'>, owner: Owner): Node {
-  const { parent, mode, rdev = 0, target } = make;
+  const { parent, mode, rdev = 0, umask = 0, target } = make;
   const isDir = isDirMode(mode);
   const node = tree.newNode(mode, isDir ? new Directory([], 0) : undefined);
   node.uid = owner.uid;
@@ -60,7 +62,7 @@ function newNode(tree: Tree, make: Omit<Make, 'name'>, owner: Owner): Node {
     node.target = target;
     node.size = target.length;
   } else {
-    inheritAcl(parent, node);
+    inheritAcl(parent, node, umask);
   }
   stampNew(node, tree.now());
   return node;

@@ -1,6 +1,7 @@
-import { S_IFREG, S_ISGID, XATTR_CREATE, XATTR_REPLACE } from '../sys/constants.js';
+import { S_IFREG, XATTR_CREATE, XATTR_REPLACE } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
+import { isAclName, setAcl } from './acl.js';
 import { stampChange } from './clock.js';
 import { isDirMode, typeOf, type Node } from './node.js';
 import type { Tree } from './tree.js';
@@ -10,11 +11,7 @@ const XATTR_NAME_MAX = 255;
 const XATTR_SIZE_MAX = 65536;
 /** All of a node, as Linux lets `listxattr` return. */
 const XATTR_LIST_MAX = 65536;
-/**
- * Not `system.posix_acl_`: an ACL changes the mode, and only a mount with FUSE_POSIX_ACL makes the
- * kernel ask for it again. Refused, cp(1) and others set the mode instead; the ACLs of an image
- * are kept.
- */
+/** ACLs, of `system.`, are apart: they belong with the mode. */
 const NAMESPACES = ['user.', 'trusted.', 'security.'];
 
 /** setxattr(2); `flags` are XATTR_CREATE, XATTR_REPLACE. */
@@ -29,6 +26,12 @@ export interface XattrChange {
 export function setXattr(tree: Tree, node: Node, change: XattrChange): void {
   const { name, value, flags } = change;
   tree.assertWritable('setxattr');
+  if (isAclName(name)) {
+    setAcl(node, name, value, change.killSgid);
+    stampChange(node, tree.now());
+    tree.touch(node);
+    return;
+  }
   assertName(node, name);
   if (value.length > XATTR_SIZE_MAX) throw new FsError('E2BIG', 'setxattr');
   const exists = node.xattrs?.has(name) === true;
@@ -40,7 +43,6 @@ export function setXattr(tree: Tree, node: Node, change: XattrChange): void {
   let listBytes = 0;
   for (const key of xattrs.keys()) listBytes += key.length + 1;
   if (listBytes > XATTR_LIST_MAX) throw new FsError('ENOSPC', 'setxattr');
-  if (change.killSgid) node.mode &= ~S_ISGID;
   node.xattrs = xattrs;
   stampChange(node, tree.now());
   tree.touch(node);

@@ -39,6 +39,9 @@ import { removeXattr, setXattr } from './ops-xattr.js';
 import type { Overlay } from './overlay.js';
 import type { Tree } from './tree.js';
 
+/** How an overlay has to be served: it keeps ACLs, and applies the umask itself. */
+export const OVERLAY_SERVING = { posixAcl: true } as const;
+
 const NO_HANDLE = { fh: 0, openFlags: 0 };
 const NO_NAMES: readonly ByteName[] = [];
 
@@ -89,14 +92,14 @@ export class OverlayFileSystem implements FileSystem {
     return nameBytes(node.target);
   }
 
-  mknod({ parent, name, mode, rdev }: MakeNode, caller: Caller): Entry {
-    const dir = this.#tree.directory(parent);
-    return referenced(makeNode(this.#tree, { parent: dir, name, mode, rdev }, caller));
+  mknod(make: MakeNode, caller: Caller): Entry {
+    const parent = this.#tree.directory(make.parent);
+    return referenced(makeNode(this.#tree, { ...make, parent }, caller));
   }
 
-  mkdir({ parent, name, mode }: MakeNode, caller: Caller): Entry {
-    const dir = this.#tree.directory(parent);
-    return referenced(makeDir(this.#tree, { parent: dir, name, mode }, caller));
+  mkdir(make: MakeNode, caller: Caller): Entry {
+    const parent = this.#tree.directory(make.parent);
+    return referenced(makeDir(this.#tree, { ...make, parent }, caller));
   }
 
   symlink(parent: NodeId, name: ByteName, target: Buffer, caller: Caller): Entry {
@@ -128,9 +131,9 @@ export class OverlayFileSystem implements FileSystem {
     return { nodeid, attr, ...NO_HANDLE };
   }
 
-  tmpfile({ parent, mode, rdev }: MakeNode, _flags: number, caller: Caller): Entry & Opened {
-    const dir = this.#tree.directory(parent);
-    const node = referenced(makeTmpfile(this.#tree, { parent: dir, mode, rdev }, caller));
+  tmpfile(make: MakeNode, _flags: number, caller: Caller): Entry & Opened {
+    const parent = this.#tree.directory(make.parent);
+    const node = referenced(makeTmpfile(this.#tree, { ...make, parent }, caller));
     return { nodeid: node.nodeid, attr: node.attr, ...NO_HANDLE };
   }
 

@@ -15,7 +15,7 @@ import { Fd } from '../sys/fd.js';
 import { read, write } from '../sys/file.js';
 import { getppid, resetSignals, setParentDeathSignal } from '../sys/process.js';
 import { UserError } from '../util/errors.js';
-import { OverlayFileSystem } from './overlay-filesystem.js';
+import { OVERLAY_SERVING, OverlayFileSystem } from './overlay-filesystem.js';
 import { Overlay } from './overlay.js';
 import {
   MOUNT_SUBTYPE,
@@ -83,7 +83,8 @@ function serveMount(line: Line, request: MountRequest, log: Log): void {
   {
     using device = mountFuse({ mountpoint, fsname: 'tsbuild', subtype: MOUNT_SUBTYPE, readOnly });
     line.send({ type: 'mounted' });
-    serve(device, new OverlayFileSystem(overlay), { logger: { error: log } });
+    const options = { ...OVERLAY_SERVING, logger: { error: log } };
+    serve(device, new OverlayFileSystem(overlay), options);
   }
   line.send({ type: 'unmounted' });
   for (;;) {

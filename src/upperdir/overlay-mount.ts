@@ -4,7 +4,7 @@ import path from 'node:path';
 import { unmountDead } from '../fuse/dead-mount.js';
 import { mountFuse } from '../fuse/mount.js';
 import { serveAsync } from '../fuse/serve-async.js';
-import { OverlayFileSystem } from '../overlay/overlay-filesystem.js';
+import { OVERLAY_SERVING, OverlayFileSystem } from '../overlay/overlay-filesystem.js';
 import { Overlay, type Lower } from '../overlay/overlay.js';
 import { MNT_DETACH, umountInThread } from '../sys/mount.js';
 import { UserError, hasCode } from '../util/errors.js';
@@ -58,7 +58,7 @@ export async function serveOverlay(
   const onEnd = (): void => void unmount(mountpoint);
   end.addEventListener('abort', onEnd);
   if (end.aborted) onEnd();
-  const served = serveAsync(device, new OverlayFileSystem(overlay));
+  const served = serveAsync(device, new OverlayFileSystem(overlay), OVERLAY_SERVING);
   const isReady = await Promise.race([
     fs.promises.stat(mountpoint).then(() => true),
     served.then(() => false),

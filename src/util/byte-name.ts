@@ -24,3 +24,27 @@ export function nameBytes(name: ByteName): Buffer {
 export function displayName(name: ByteName): string {
   return nameBytes(name).toString('utf8');
 }
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\\]/gu;
+
+/**
+ * A name for a log: UTF-8, but backslashes, controls and what turns the writing direction as
+ * `\\` and `\xe2\x80\xae`; a name that is not UTF-8 has all but ASCII so. Loss-free.
+ */
+export function escapeName(name: ByteName): string {
+  let text: string;
+  try {
+    text = UTF8.decode(nameBytes(name));
+  } catch {
+    return name.replace(/[^\x20-\x7e]|\\/g, escapeBytes);
+  }
+  return text.replace(UNSAFE, (char) => escapeBytes(byteNameOf(char)));
+}
+
+function escapeBytes(bytes: string): string {
+  if (bytes === '\\') return '\\\\';
+  return Array.from(bytes, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`).join(
+    '',
+  );
+}

@@ -163,3 +163,15 @@ test('an entry below a symbolic link of a lower layer replaces it, as on overlay
   assert(fs.lstatSync(path.join(ours, 'lib')).isDirectory());
   assert.deepEqual(fs.readdirSync(path.join(ours, 'usr/lib')), ['libc']);
 });
+
+test('a character device 0:0 is a device, and removes nothing', async (t) => {
+  if (!canCompare(t)) return;
+  using store = await Store.open(fresh());
+  const device: ArchiveEntry = { name: 'etc/passwd', typeflag: '3', mode: 0, mtime: 5 };
+  const tars = [archive(BASE), archive([device, { ...device, name: 'etc/new' }])];
+  const ours = await unpackBoth(store, await imageOf(store, tars));
+  for (const name of ['etc/passwd', 'etc/new']) {
+    const { rdev } = fs.lstatSync(path.join(ours, name));
+    assert(fs.lstatSync(path.join(ours, name)).isCharacterDevice() && rdev === 0);
+  }
+});

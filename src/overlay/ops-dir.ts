@@ -47,7 +47,8 @@ export function makeTmpfile(tree: Tree, make: Omit<Make, 'name'>, owner: Owner):
   return node;
 }
 
-function newNode(tree: Tree, make: Omit<Make, 'name'>, owner: Owner): Node {
+/** A node that has no name yet, with what it inherits of its directory. */
+export function newNode(tree: Tree, make: Omit<Make, 'name'>, owner: Owner): Node {
   const { parent, mode, rdev = 0, umask = 0, target } = make;
   const isDir = isDirMode(mode);
   const node = tree.newNode(mode, isDir ? new Directory([], 0) : undefined);

@@ -1,9 +1,9 @@
-import { RENAME_EXCHANGE, RENAME_NOREPLACE } from '../sys/constants.js';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, S_IFCHR } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
 import { stampChange } from './clock.js';
 import type { Node } from './node.js';
-import { removeName } from './ops-dir.js';
+import { newNode, removeName, type Owner } from './ops-dir.js';
 import { isDirNode, type DirNode, type Tree } from './tree.js';
 
 /** Both ends of a rename; `flags` are RENAME_*. */
@@ -15,18 +15,31 @@ export interface RenameNames {
   readonly flags: number;
 }
 
-/** rename(2), renameat2(2). A directory moves with all that lower layers have in it. */
-export function renameName(tree: Tree, rename: RenameNames): void {
+const FLAGS: readonly number[] = [
+  0,
+  RENAME_NOREPLACE,
+  RENAME_EXCHANGE,
+  RENAME_WHITEOUT,
+  RENAME_NOREPLACE | RENAME_WHITEOUT,
+];
+
+/**
+ * rename(2), renameat2(2). A directory moves with all that lower layers have in it. What
+ * RENAME_WHITEOUT leaves is the device that programs expect, and no whiteout of this tree.
+ */
+export function renameName(tree: Tree, rename: RenameNames, owner: Owner): void {
   const { parent, name, newParent, newName, flags } = rename;
   tree.assertWritable('rename');
   const exchange = flags === RENAME_EXCHANGE;
-  if (flags !== 0 && flags !== RENAME_NOREPLACE && !exchange) throw new FsError('EINVAL', 'rename');
+  if (!FLAGS.includes(flags)) throw new FsError('EINVAL', 'rename');
   const node = tree.lookup(parent, name);
   if (node === undefined) throw new FsError('ENOENT', 'rename');
   tree.assertCanAdd(newParent, newName, 'rename');
   const target = tree.lookup(newParent, newName);
   if (exchange && target === undefined) throw new FsError('ENOENT', 'rename');
-  if (target !== undefined && flags === RENAME_NOREPLACE) throw new FsError('EEXIST', 'rename');
+  if (target !== undefined && (flags & RENAME_NOREPLACE) !== 0) {
+    throw new FsError('EEXIST', 'rename');
+  }
   if (isInside(newParent, node)) throw new FsError('EINVAL', 'rename');
   if (target === node) return;
   if (exchange && target !== undefined) {
@@ -40,6 +53,11 @@ export function renameName(tree: Tree, rename: RenameNames): void {
   }
   tree.detach(parent, name, node);
   tree.attach(newParent, newName, node);
+  if ((flags & RENAME_WHITEOUT) !== 0) {
+    const device = newNode(tree, { parent, mode: S_IFCHR, rdev: 0 }, owner);
+    tree.attach(parent, name, device);
+    tree.touch(device);
+  }
   moved(tree, node);
   tree.touchDir(parent);
   if (newParent !== parent) tree.touchDir(newParent);

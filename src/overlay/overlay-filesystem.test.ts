@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 
+import { WHITEOUT } from '../layer/types.js';
 import { hasCode } from '../util/errors.js';
 import { byteNameOf } from '../util/byte-name.js';
 import { LayerFixture, Shell } from '../testing/overlay-fixture.js';
@@ -53,7 +54,14 @@ const RENAMES: readonly [string, string, number, string | undefined][] = [
   ['/d/sub', '/d', 0, 'ENOTEMPTY'],
   ['/f', '/f', 0, undefined],
   ['/f', '/d', 2, undefined],
-  ['/f', '/x', 4, 'EINVAL'],
+  ['/f', '/x', 4, undefined],
+  ['/f', '/g', 4, undefined],
+  ['/f', '/f', 4, undefined],
+  ['/d', '/x', 5, undefined],
+  ['/f', '/g', 5, 'EEXIST'],
+  ['/f', '/x', 6, 'EINVAL'],
+  ['/f', '/g', 3, 'EINVAL'],
+  ['/f', '/x', 8, 'EINVAL'],
   ['/f', `/${'n'.repeat(256)}`, 0, 'ENAMETOOLONG'],
 ];
 
@@ -70,9 +78,26 @@ for (const [from, to, flags, code] of RENAMES) {
     }
     sh.mv(from, to, flags);
     assert.equal(sh.find(to)?.nodeid, ino);
-    assert.equal(sh.exists(from), from === to || flags === 2);
+    assert.equal(sh.exists(from), from === to || (flags & 6) !== 0);
   });
 }
+
+test('RENAME_WHITEOUT leaves a device, and the layer has it under the old name', (t) => {
+  const fixture = new LayerFixture(t);
+  const base = fixture.step([], populate);
+  const upper = fixture.step([base], (sh) => {
+    sh.mknod('/null', 0o20644);
+    sh.mv('/f', '/x', 4);
+    sh.mv('/d', '/y', 4);
+    const { mode, rdev } = sh.stat('/f');
+    assert.deepEqual([mode, rdev, sh.read('/x')], [0o20000, 0, 'f']);
+  });
+  const { entries } = fixture.read(upper);
+  for (const name of ['f', 'd', 'null']) {
+    const entry = entries.get(byteNameOf(name));
+    assert(entry !== undefined && entry !== WHITEOUT && entry.kind === 'special', name);
+  }
+});
 
 test('rename() of one link onto another does nothing', (t) => {
   const { sh } = open(t, populate);

@@ -30,6 +30,7 @@ import {
   makeTmpfile,
   removeDir,
   unlinkName,
+  type Owner,
 } from './ops-dir.js';
 import { allocate, copyFileBytes, writeFile } from './ops-file.js';
 import { controlFile } from './ops-ioctl.js';
@@ -42,6 +43,7 @@ import type { Tree } from './tree.js';
 /** How an overlay has to be served: it keeps ACLs, and applies the umask itself. */
 export const OVERLAY_SERVING = { posixAcl: true } as const;
 
+const ROOT: Owner = { uid: 0, gid: 0 };
 const NO_HANDLE = { fh: 0, openFlags: 0 };
 const NO_NAMES: readonly ByteName[] = [];
 
@@ -120,10 +122,13 @@ export class OverlayFileSystem implements FileSystem {
     removeDir(this.#tree, this.#tree.directory(parent), name);
   }
 
-  rename({ parent, name, newParent, newName, flags }: Rename): void {
+  rename(rename: Rename, caller: Owner = ROOT): void {
     const tree = this.#tree;
-    const [from, to] = [tree.directory(parent), tree.directory(newParent)];
-    renameName(tree, { parent: from, name, newParent: to, newName, flags });
+    const ends = {
+      parent: tree.directory(rename.parent),
+      newParent: tree.directory(rename.newParent),
+    };
+    renameName(tree, { ...rename, ...ends }, caller);
   }
 
   create(make: MakeNode, _flags: number, caller: Caller): Entry & Opened {

@@ -2,6 +2,7 @@ import { FdCache } from '../layer/fd-cache.js';
 import type { LayerSet } from '../layer/layer-reader.js';
 import { PACK_FILE_BYTES_MAX, type LayerWriter } from '../layer/layer-writer.js';
 import { O_NOFOLLOW, O_RDONLY } from '../sys/constants.js';
+import { withShortPath } from '../sys/deep-path.js';
 import { FsError } from '../sys/errno.js';
 import type { Fd } from '../sys/fd.js';
 import { ftruncate, openat, preadFull, pwrite } from '../sys/file.js';
@@ -147,7 +148,8 @@ export class Contents implements Disposable {
       }
       case 'plain': {
         const { path } = content;
-        const open = (): Fd => openat(undefined, path, O_RDONLY | O_NOFOLLOW);
+        const open = (): Fd =>
+          withShortPath(path, (at) => openat(undefined, at, O_RDONLY | O_NOFOLLOW));
         return { fd: this.#fds.get(path.toString('latin1'), open), start: 0 };
       }
     }

@@ -12,6 +12,8 @@ export interface LowerLayer {
   mode(handle: Handle): number;
   /** Hides what lower layers have in this directory. */
   opaque(dir: Handle): boolean;
+  /** Where lower layers have what this directory merges with, if not under its name. */
+  redirect?(dir: Handle): Redirect | undefined;
   /** Says nothing of this directory's metadata. */
   implied(dir: Handle): boolean;
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined;
@@ -28,6 +30,11 @@ export interface LowerLayer {
   load(handle: Handle, node: Node): void;
 }
 
+/** Another name in the same directory, or directories elsewhere, top first. */
+export type Redirect =
+  | { readonly kind: 'name'; readonly name: ByteName }
+  | { readonly kind: 'elsewhere'; readonly refs: readonly LowerRef[] };
+
 /** An inode of a lower layer. */
 export interface LowerRef {
   readonly layer: LowerLayer;
@@ -42,8 +49,9 @@ const NOTHING: readonly LowerRef[] = [];
  */
 export function findLower(sources: readonly LowerRef[], name: ByteName): readonly LowerRef[] {
   let found: LowerRef[] | undefined;
+  let wanted = name;
   for (const { layer, handle } of sources) {
-    const child = layer.child(handle, name);
+    const child = layer.child(handle, wanted);
     if (child === undefined) continue;
     if (child === WHITEOUT) break;
     if (!isDirOf(layer, child)) {
@@ -52,6 +60,12 @@ export function findLower(sources: readonly LowerRef[], name: ByteName): readonl
     }
     (found ??= []).push({ layer, handle: child });
     if (layer.opaque(child)) break;
+    const redirect = layer.redirect?.(child);
+    if (redirect?.kind === 'elsewhere') {
+      found.push(...redirect.refs);
+      break;
+    }
+    if (redirect !== undefined) wanted = redirect.name;
   }
   return found ?? NOTHING;
 }

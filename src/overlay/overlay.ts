@@ -12,7 +12,7 @@ import { commitTree, type CommitOptions, type CommitResult } from './commit.js';
 import { Contents } from './contents.js';
 import { IndexedLower } from './indexed-lower.js';
 import type { LowerLayer } from './lower.js';
-import { PlainLower } from './plain-lower.js';
+import { PlainLower, type PlainView } from './plain-lower.js';
 import { addSynthetic, type Synthetic } from './synthetic.js';
 import { Tree } from './tree.js';
 
@@ -30,6 +30,8 @@ export interface OverlayOptions {
   readonly upperdir: string | undefined;
   readonly synthetic?: readonly Synthetic[] | undefined;
   readonly clock?: Clock | undefined;
+  /** Changes what is loaded from plain layers. */
+  readonly plainView?: PlainView | undefined;
   /** Limit of contents in memory. */
   readonly memoryBytesMax?: number;
 }
@@ -45,9 +47,25 @@ export class Overlay implements Disposable {
   readonly #statfsDir: string;
 
   private constructor(options: OverlayOptions) {
-    const { lowers, layerDirOf, upperdir, clock, memoryBytesMax, synthetic = [] } = options;
+    const {
+      lowers,
+      layerDirOf,
+      upperdir,
+      clock,
+      memoryBytesMax,
+      synthetic = [],
+      plainView,
+    } = options;
     this.#layers = new LayerSet(layerDirOf);
-    const layers = lowers.map((lower, i) => openLower(lower, i, this.#layers));
+    const layers: LowerLayer[] = [];
+    for (const lower of lowers) {
+      const below = [...layers];
+      layers.push(
+        lower.kind === 'indexed'
+          ? new IndexedLower(below.length, this.#layers.open(lower.id))
+          : new PlainLower({ position: below.length, dir: lower.dir, below, view: plainView }),
+      );
+    }
     this.#writer = upperdir === undefined ? undefined : LayerWriter.create(upperdir);
     this.#statfsDir = upperdir ?? path.sep;
     const contents = new Contents({
@@ -89,10 +107,4 @@ export class Overlay implements Disposable {
     this.#writer?.[Symbol.dispose]();
     this.#layers[Symbol.dispose]();
   }
-}
-
-function openLower(lower: Lower, position: number, layers: LayerSet): LowerLayer {
-  return lower.kind === 'indexed'
-    ? new IndexedLower(position, layers.open(lower.id))
-    : new PlainLower(position, lower.dir);
 }

@@ -1,47 +1,89 @@
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFCHR, S_IFLNK, S_IFREG } from '../sys/constants.js';
+import { withShortPath } from '../sys/deep-path.js';
 import { encodeDev } from '../sys/device-number.js';
 import { readDir, readlinkat } from '../sys/directory.js';
 import { openat } from '../sys/file.js';
 import { fstatat, type Statx } from '../sys/stat.js';
-import { getxattr, listxattr } from '../sys/xattr.js';
 import { WHITEOUT } from '../layer/types.js';
 import { byteName, byteNameOf, nameBytes, type ByteName } from '../util/byte-name.js';
-import { UserError, hasCode } from '../util/errors.js';
-import type { Handle, LowerLayer } from './lower.js';
+import { UserError } from '../util/errors.js';
+import type { Handle, LowerLayer, Redirect } from './lower.js';
 import { isDirMode, typeOf, type Node } from './node.js';
+import { readMarks, readXattrs, type Marks } from './overlay-xattrs.js';
+import {
+  assertRedirectName,
+  componentsOf,
+  findDirs,
+  findMetacopyContent,
+} from './plain-redirect.js';
 
 const WHITEOUT_PREFIX = '.wh.';
 const OPAQUE_MARKER = byteNameOf('.wh..wh..opq');
-const OPAQUE_XATTRS = ['trusted.overlay.opaque', 'user.overlay.opaque'];
-const OVERLAY_XATTR = /^(trusted|user)\.overlay\./;
+/** What aufs kept for itself; no whiteouts. */
+const MARKER_PREFIX = '.wh..wh.';
+
+type Names = Map<ByteName, Handle | typeof WHITEOUT | undefined>;
 
 /** What is known of one inode. */
 interface PlainInode {
   readonly path: Buffer;
   readonly stat: Statx;
   /** Of a directory that was read: its names; WHITEOUT, a handle, or not asked for yet. */
-  names: Map<ByteName, Handle | typeof WHITEOUT | undefined> | undefined;
-  opaque: boolean;
+  names: Names | undefined;
+  /** Of a directory: has a whiteout beside it. */
+  readonly isReplaced: boolean;
+  /** Of a directory: what overlay file systems noted, once it was asked for. */
+  marks: Marks | undefined;
+  opaque: boolean | undefined;
+}
+
+/** Stands between a layer and what the tree shows; left out: as it is. */
+export interface PlainView {
+  /** Changes what was loaded of a file, in place. */
+  load(node: Node): void;
+}
+
+/** What a plain layer is opened with. */
+export interface PlainLowerOptions {
+  readonly position: number;
+  readonly dir: string;
+  /** The layers below, base first: for redirects, and files whose bytes are there. */
+  readonly below?: readonly LowerLayer[];
+  readonly view?: PlainView | undefined;
 }
 
 /**
- * A directory without an index, taken as a layer as it is: kernel overlayfs's whiteouts (0/0
- * devices, opaque xattrs) and those of archives (`.wh.NAME`) are understood. It must not change.
+ * A directory without an index, taken as a layer as it is, and as the kernel's overlayfs,
+ * fuse-overlayfs and unpacked archives write them: 0/0 devices and `.wh.NAME` are whiteouts;
+ * `.wh..wh..opq` and attributes (overlay-xattrs.ts) make a directory opaque, or say where lower
+ * layers have the rest of it. It must not change.
  */
 export class PlainLower implements LowerLayer {
   readonly position: number;
+  readonly count = undefined;
+  readonly #below: readonly LowerLayer[];
+  readonly #view: PlainView | undefined;
+  readonly #rootBytes: number;
   readonly #inodes: PlainInode[] = [];
   /** Handles of files with several names, by device and inode number. */
   readonly #links = new Map<string, Handle>();
 
-  constructor(position: number, dir: string) {
+  constructor({ position, dir, below = [], view }: PlainLowerOptions) {
     this.position = position;
+    this.#below = below;
+    this.#view = view;
     const path = Buffer.from(dir);
+    this.#rootBytes = path.length;
     const stat = fstatat(undefined, path, { follow: true });
     if (stat === undefined || !isDirMode(stat.mode)) {
       throw new UserError('TSB_BUILD', `Cannot use '${dir}' as a layer: it is not a directory`);
     }
-    this.#inodes.push({ path, stat, names: undefined, opaque: false });
+    this.#addInode(path, stat, false);
+  }
+
+  #addInode(path: Buffer, stat: Statx, isReplaced: boolean): Handle {
+    const blank = { names: undefined, marks: undefined, opaque: undefined };
+    return this.#inodes.push({ path, stat, isReplaced, ...blank }) - 1;
   }
 
   #inode(handle: Handle): PlainInode {
@@ -50,35 +92,51 @@ export class PlainLower implements LowerLayer {
     return inode;
   }
 
-  #names(dir: Handle): Map<ByteName, Handle | typeof WHITEOUT | undefined> {
+  #names(dir: Handle): Names {
     const inode = this.#inode(dir);
     if (inode.names !== undefined) return inode.names;
-    const names = new Map<ByteName, Handle | typeof WHITEOUT | undefined>();
-    using fd = openat(undefined, inode.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    // What the mount of the directory itself is a link to may be followed.
+    const flags = O_RDONLY | O_DIRECTORY | (dir === 0 ? 0 : O_NOFOLLOW);
+    using fd = withShortPath(inode.path, (path) => openat(undefined, path, flags));
+    const names: Names = new Map();
+    const whiteouts: ByteName[] = [];
     for (const { name } of readDir(fd)) {
-      if (name === OPAQUE_MARKER) inode.opaque = true;
-      else if (!name.startsWith(WHITEOUT_PREFIX)) names.set(name, undefined);
-      else names.set(name.slice(WHITEOUT_PREFIX.length) as ByteName, WHITEOUT);
+      if (!name.startsWith(WHITEOUT_PREFIX)) names.set(name, undefined);
+      else if (!name.startsWith(MARKER_PREFIX)) {
+        whiteouts.push(name.slice(WHITEOUT_PREFIX.length) as ByteName);
+      }
     }
-    inode.opaque ||= OPAQUE_XATTRS.some((xattr) => findXattr(inode.path, xattr) === 'y');
+    for (const name of whiteouts) {
+      // Of a whiteout and a file of that name in one layer, the file is newer.
+      if (names.has(name)) names.set(name, this.#stat(dir, name, true));
+      else names.set(name, WHITEOUT);
+    }
     inode.names = names;
     return names;
   }
 
-  #stat(dir: Handle, name: ByteName): Handle | typeof WHITEOUT {
+  #stat(dir: Handle, name: ByteName, isReplaced = false): Handle | typeof WHITEOUT {
     const path = Buffer.concat([this.#inode(dir).path, Buffer.from('/'), nameBytes(name)]);
-    const stat = fstatat(undefined, path);
-    if (stat === undefined) return WHITEOUT;
-    if (typeOf(stat.mode) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0) {
-      return WHITEOUT;
-    }
+    const stat = withShortPath(path, (at) => fstatat(undefined, at));
+    if (stat === undefined || this.#isWhiteout(dir, path, stat)) return WHITEOUT;
     const key = stat.nlink > 1 && !isDirMode(stat.mode) ? `${stat.dev} ${stat.ino}` : undefined;
     const known = key === undefined ? undefined : this.#links.get(key);
     if (known !== undefined) return known;
-    const handle = this.#inodes.length;
-    this.#inodes.push({ path, stat, names: undefined, opaque: false });
+    const handle = this.#addInode(path, stat, isReplaced);
     if (key !== undefined) this.#links.set(key, handle);
     return handle;
+  }
+
+  #isWhiteout(dir: Handle, path: Buffer, stat: Statx): boolean {
+    const type = typeOf(stat.mode);
+    if (type === S_IFCHR) return stat.rdevMajor === 0 && stat.rdevMinor === 0;
+    if (type !== S_IFREG || stat.size > 0) return false;
+    return this.#marks(dir).opaque === 'xwhiteouts' && readMarks(path).isWhiteout;
+  }
+
+  #marks(dir: Handle): Marks {
+    const inode = this.#inode(dir);
+    return (inode.marks ??= readMarks(inode.path));
   }
 
   mode(handle: Handle): number {
@@ -86,8 +144,22 @@ export class PlainLower implements LowerLayer {
   }
 
   opaque(dir: Handle): boolean {
-    this.#names(dir);
-    return this.#inode(dir).opaque;
+    // Of the base nobody needs to know.
+    if (this.#below.length === 0) return false;
+    const inode = this.#inode(dir);
+    return (inode.opaque ??=
+      inode.isReplaced || this.#marks(dir).opaque === 'all' || hasOpaqueMarker(inode.path));
+  }
+
+  redirect(dir: Handle): Redirect | undefined {
+    if (this.#below.length === 0 || dir === 0) return undefined;
+    const { redirect } = this.#marks(dir);
+    if (redirect === undefined) return undefined;
+    if (redirect.startsWith('/')) {
+      return { kind: 'elsewhere', refs: findDirs(this.#below, componentsOf(redirect)) };
+    }
+    assertRedirectName(redirect, this.#inode(dir).path);
+    return { kind: 'name', name: redirect };
   }
 
   implied(): boolean {
@@ -127,6 +199,17 @@ export class PlainLower implements LowerLayer {
     return undefined;
   }
 
+  /** Path and metadata of a file as it is on the disk. */
+  stored(handle: Handle): { readonly path: Buffer; readonly stat: Statx } {
+    return this.#inode(handle);
+  }
+
+  /** Whether the bytes of a file are in another layer. */
+  isMetacopy(handle: Handle): boolean {
+    const { path, stat } = this.#inode(handle);
+    return this.#below.length > 0 && typeOf(stat.mode) === S_IFREG && readMarks(path).isMetacopy;
+  }
+
   load(handle: Handle, node: Node): void {
     const { path, stat } = this.#inode(handle);
     node.mode = stat.mode;
@@ -143,33 +226,26 @@ export class PlainLower implements LowerLayer {
     const type = typeOf(stat.mode);
     if (type === S_IFREG) {
       node.size = stat.size;
-      node.content = stat.size === 0 ? undefined : { kind: 'plain', path };
+      if (stat.size > 0) node.content = this.#contentOf(handle);
     } else if (type === S_IFLNK) {
-      node.target = byteName(readlinkat(undefined, path));
+      node.target = byteName(withShortPath(path, (at) => readlinkat(undefined, at)));
       node.size = node.target.length;
     }
+    this.#view?.load(node);
+  }
+
+  #contentOf(handle: Handle): Node['content'] {
+    const { path } = this.#inode(handle);
+    // Without lower layers there is nowhere else for the bytes to be.
+    const { isMetacopy, redirect } =
+      this.#below.length === 0 ? { isMetacopy: false, redirect: undefined } : readMarks(path);
+    if (!isMetacopy) return { kind: 'plain', path };
+    const inLayer = byteName(path.subarray(this.#rootBytes));
+    return findMetacopyContent({ layer: this, below: this.#below, path: inLayer, redirect });
   }
 }
 
-function findXattr(path: Buffer, name: string): string | undefined {
-  try {
-    return getxattr(path, name)?.toString('latin1');
-  } catch (error) {
-    if (hasCode(error, 'EOPNOTSUPP', 'ENOTSUP', 'EPERM')) return undefined;
-    throw error;
-  }
-}
-
-function readXattrs(path: Buffer): Map<ByteName, Buffer> | undefined {
-  const xattrs = new Map<ByteName, Buffer>();
-  try {
-    for (const name of listxattr(path)) {
-      if (OVERLAY_XATTR.test(name)) continue;
-      const value = getxattr(path, name);
-      if (value !== undefined) xattrs.set(name, value);
-    }
-  } catch (error) {
-    if (!hasCode(error, 'EOPNOTSUPP', 'ENOTSUP')) throw error;
-  }
-  return xattrs.size === 0 ? undefined : xattrs;
+function hasOpaqueMarker(dir: Buffer): boolean {
+  const path = Buffer.concat([dir, Buffer.from(`/${OPAQUE_MARKER}`)]);
+  return withShortPath(path, (at) => fstatat(undefined, at)) !== undefined;
 }

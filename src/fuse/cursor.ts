@@ -65,8 +65,22 @@ export class Cursor {
     return this.buffer.subarray(at, at + length);
   }
 
-  /** A NUL-terminated name. */
+  /** A NUL-terminated name that a directory entry can have, else EIO. */
   name(): ByteName {
+    const name = this.lookupName();
+    if (name === '.' || name === '..') throw badName();
+    return name;
+  }
+
+  /** Like {@link name}; `.` and `..` too. */
+  lookupName(): ByteName {
+    const name = this.text();
+    if (name === '' || name.includes('/')) throw badName();
+    return name;
+  }
+
+  /** NUL-terminated bytes: the name of an attribute. */
+  text(): ByteName {
     const start = this.#at;
     return this.buffer.toString('latin1', start, this.#terminator()) as ByteName;
   }
@@ -91,6 +105,10 @@ export class Cursor {
     this.#at = at + bytes;
     return at;
   }
+}
+
+function badName(): FsError {
+  return new FsError('EIO', 'name in a fuse request');
 }
 
 function truncated(): FsError {

@@ -78,7 +78,9 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   readlink(nodeid: NodeId): Buffer {
-    return this.#tree.node(nodeid).data;
+    const { mode, data } = this.#tree.node(nodeid);
+    if ((mode & S_IFMT) !== S_IFLNK) throw new FsError('EINVAL', 'readlink');
+    return data;
   }
 
   mknod(make: MakeNode, caller: Caller): Entry {
@@ -176,7 +178,9 @@ export class MemoryFileSystem implements FileSystem {
     if ((mode & ~FALLOC_KNOWN) !== 0) throw new FsError('EOPNOTSUPP', 'fallocate');
     const node = this.#tree.node(nodeid);
     const zero = (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) !== 0;
-    if (zero) node.data.fill(0, offset, Math.min(offset + length, node.size));
+    if (zero && offset < node.size) {
+      node.data.fill(0, offset, Math.min(offset + length, node.size));
+    }
     const grows = (mode & FALLOC_FL_KEEP_SIZE) === 0 && offset + length > node.size;
     if (grows) resize(node, offset + length);
     node.mtime = this.#tree.now();

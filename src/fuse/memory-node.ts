@@ -1,4 +1,5 @@
 import { S_IFDIR, S_IFMT, S_ISGID, S_ISUID, S_IXGRP } from '../sys/constants.js';
+import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
 import type { Attr, NodeId, Time } from './filesystem.js';
 
@@ -32,6 +33,8 @@ export interface MemoryNode {
   nlookup: number;
 }
 
+/** The longest file. */
+export const FILE_BYTES_MAX: number = 2 ** 31 - 1;
 const BLOCK_BYTES = 512;
 const BLKSIZE = 4096;
 /** The first offset behind `.` (1) and `..` (2). */
@@ -90,10 +93,12 @@ export function attrOf(node: MemoryNode): Attr {
   };
 }
 
-/** Sets a file's size: new bytes are zero. */
+/** Sets a file's size: new bytes are zero. EFBIG beyond {@link FILE_BYTES_MAX}. */
 export function resize(node: MemoryNode, size: number): void {
+  if (size > FILE_BYTES_MAX) throw new FsError('EFBIG', 'resize');
   if (size > node.data.length) {
-    const grown = Buffer.alloc(Math.max(size, node.data.length * 2));
+    const room = Math.max(size, Math.min(node.data.length * 2, FILE_BYTES_MAX));
+    const grown = Buffer.alloc(room);
     node.data.copy(grown, 0, 0, node.size);
     node.data = grown;
   } else if (size < node.size) {

@@ -14,6 +14,9 @@ import {
   decodeSymlink,
 } from './request.js';
 
+/** The kernel takes no longer target, with its NUL. */
+const PATH_MAX = 4096;
+
 function putEntry({ reply, connection }: Exchange, entry: Entry): void {
   encodeEntry(reply, entry, connection.timeouts);
 }
@@ -33,7 +36,7 @@ function putFound(exchange: Exchange, entry: Entry | undefined): void {
 export const NODE_OPERATIONS: Operations = {
   [OPCODE.FUSE_LOOKUP]: operation(
     'lookup',
-    (fs, { nodeid, cursor, caller }) => fs.lookup(nodeid, cursor.name(), caller),
+    (fs, { nodeid, cursor, caller }) => fs.lookup(nodeid, cursor.lookupName(), caller),
     putFound,
   ),
   [OPCODE.FUSE_GETATTR]: operation(
@@ -49,7 +52,10 @@ export const NODE_OPERATIONS: Operations = {
   [OPCODE.FUSE_READLINK]: operation(
     'readlink',
     (fs, { nodeid, caller }) => fs.readlink(nodeid, caller),
-    ({ reply }, target) => reply.bytes(target),
+    ({ reply }, target) => {
+      if (target.length >= PATH_MAX) throw new FsError('ENAMETOOLONG', 'readlink');
+      reply.bytes(target);
+    },
   ),
   [OPCODE.FUSE_MKNOD]: operation(
     'mknod',

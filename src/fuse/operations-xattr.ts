@@ -43,7 +43,7 @@ export const XATTR_OPERATIONS: Operations = {
     (fs, { nodeid, cursor, caller }) => {
       const room = cursor.u32();
       cursor.skip(4);
-      const value = fs.getxattr(nodeid, cursor.name(), caller);
+      const value = fs.getxattr(nodeid, cursor.text(), caller);
       return value instanceof Promise
         ? value.then((settled) => sizedValue(room, settled))
         : sizedValue(room, value);
@@ -63,7 +63,7 @@ export const XATTR_OPERATIONS: Operations = {
   ),
   [OPCODE.FUSE_REMOVEXATTR]: operation(
     'removexattr',
-    (fs, { nodeid, cursor, caller }) => fs.removexattr(nodeid, cursor.name(), caller),
+    (fs, { nodeid, cursor, caller }) => fs.removexattr(nodeid, cursor.text(), caller),
     nothing,
   ),
 };

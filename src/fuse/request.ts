@@ -48,6 +48,18 @@ export function decodeInit(cursor: Cursor): InitIn {
   return { major, minor, maxReadahead, flags, flags2: cursor.remaining < 4 ? 0 : cursor.u32() };
 }
 
+/** A umode_t in a u32: 16 bits, whatever else is there. */
+function decodeMode(cursor: Cursor): number {
+  return cursor.u32() & 0xffff;
+}
+
+const NANOS_PER_SECOND = 1_000_000_000;
+
+/** Below 1e9, whatever is there. */
+function nanos(cursor: Cursor): number {
+  return cursor.u32() % NANOS_PER_SECOND;
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** setattr_in, 88 bytes: a field counts only where its bit of `valid` is set. */
@@ -59,8 +71,8 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
   else cursor.skip(8);
   cursor.skip(8);
   const [atimeSec, mtimeSec, ctimeSec] = [cursor.i64(), cursor.i64(), cursor.i64()];
-  const [atimeNsec, mtimeNsec, ctimeNsec] = [cursor.u32(), cursor.u32(), cursor.u32()];
-  const mode = cursor.u32();
+  const [atimeNsec, mtimeNsec, ctimeNsec] = [nanos(cursor), nanos(cursor), nanos(cursor)];
+  const mode = decodeMode(cursor);
   cursor.skip(4);
   const [uid, gid] = [cursor.u32(), cursor.u32()];
   cursor.skip(4);
@@ -77,7 +89,7 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
 
 /** mknod_in, 16 bytes, and a name. */
 export function decodeMknod(cursor: Cursor, parent: NodeId): MakeNode {
-  const [mode, rdev, umask] = [cursor.u32(), cursor.u32(), cursor.u32()];
+  const [mode, rdev, umask] = [decodeMode(cursor), cursor.u32(), cursor.u32()];
   cursor.skip(4);
   return { parent, name: cursor.name(), mode, rdev, umask };
 }
@@ -90,7 +102,7 @@ export function decodeMkdir(cursor: Cursor, parent: NodeId): MakeNode {
 
 /** create_in, 16 bytes, and a name; TMPFILE has the same. `flags` are O_*. */
 export function decodeCreate(cursor: Cursor, parent: NodeId): { make: MakeNode; flags: number } {
-  const [flags, mode, umask] = [cursor.u32(), cursor.u32(), cursor.u32()];
+  const [flags, mode, umask] = [cursor.u32(), decodeMode(cursor), cursor.u32()];
   cursor.skip(4);
   return { make: { parent, name: cursor.name(), mode, rdev: 0, umask }, flags };
 }
@@ -144,7 +156,7 @@ export function decodeSetxattr(cursor: Cursor, nodeid: NodeId, extended: boolean
   const setxattrFlags = extended ? cursor.u32() : 0;
   if (extended) cursor.skip(4);
   const killSgid = (setxattrFlags & FUSE_SETXATTR_ACL_KILL_SGID) !== 0;
-  const name = cursor.name();
+  const name = cursor.text();
   return { nodeid, name, value: Buffer.from(cursor.bytes(size)), flags, killSgid };
 }
 

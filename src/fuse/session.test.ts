@@ -327,6 +327,35 @@ test('destroy() comes once, at the end, also after a broken channel', () => {
   };
   answers({ ...EMPTY, destroy }, [request(OPCODE.FUSE_DESTROY)]);
   assert.equal(destroyed, 1);
-  assert.throws(() => answers({ ...EMPTY, destroy }, [Buffer.alloc(3)]), { code: 'EIO' });
+  const options = { refuse: () => -1 };
+  assert.throws(() => answers({ ...EMPTY, destroy }, [request(OPCODE.FUSE_DESTROY)], options), {
+    code: 'EPERM',
+  });
   assert.equal(destroyed, 2);
+});
+
+test('less than a header is not answered, a broken FORGET neither: logged', () => {
+  const forget = request(OPCODE.FUSE_FORGET, Buffer.alloc(8), 4);
+  forget.fill(0xff, IN_HEADER.nodeid, IN_HEADER.nodeid + 8);
+  const { sent, logged } = answers(EMPTY, [Buffer.alloc(39), forget]);
+  assert.deepEqual(sent, []);
+  assert.equal(logged.length, 1);
+});
+
+test('a name that no directory can have is EIO, but LOOKUP takes dots', () => {
+  const codes = ['', '.', '..', 'a/b'].map((name) => {
+    const body = Buffer.from(`${name}\0`);
+    const unlink = (): void => undefined;
+    const { sent } = answers({ ...EMPTY, unlink }, [
+      request(OPCODE.FUSE_LOOKUP, body),
+      request(OPCODE.FUSE_UNLINK, body),
+    ]);
+    return sent.map(({ error }) => error);
+  });
+  assert.deepEqual(codes, [
+    [-5, -5],
+    [0, -5],
+    [0, -5],
+    [-5, -5],
+  ]);
 });

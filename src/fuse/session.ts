@@ -38,6 +38,14 @@ const ERRNO_MAX = 511;
 /** Beyond what any timeout needs, below what the kernel's clock can add. */
 const FOREVER_SEC = 1_000_000_000;
 
+/** Requests that the kernel waits for no answer to, whatever becomes of them. */
+const UNANSWERED: readonly number[] = [
+  OPCODE.FUSE_FORGET,
+  OPCODE.FUSE_BATCH_FORGET,
+  OPCODE.FUSE_INTERRUPT,
+  OPCODE.FUSE_NOTIFY_REPLY,
+];
+
 const OPERATIONS: Operations = {
   ...NODE_OPERATIONS,
   ...FILE_OPERATIONS,
@@ -105,12 +113,16 @@ export class Session {
    * system gave one, and the slot is in use until it settles (it never rejects).
    */
   handle(slot: Slot, length: number): Outcome | Promise<Outcome> {
-    if (length < IN_HEADER.bytes) throw new FsError(EIO, `fuse request of ${length} bytes`);
+    if (length < IN_HEADER.bytes) {
+      this.#logger.error({ length }, 'the kernel sent less than a request');
+      return 'silent';
+    }
     try {
       this.#decodeHeader(slot, length);
       return this.#dispatch(slot);
     } catch (error) {
-      return this.#failWith(slot, error);
+      const outcome = this.#failWith(slot, error);
+      return UNANSWERED.includes(slot.opcode) ? 'silent' : outcome;
     }
   }
 

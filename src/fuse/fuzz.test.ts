@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import test from 'node:test';
+
+import { FsError } from '../sys/errno.js';
+import type { FuzzReport } from '../testing/fuse-fuzz.js';
+import { fuzz } from '../testing/fuse-fuzz.js';
+import { seedOf } from '../testing/random.js';
+import { MemoryFileSystem } from './memory-filesystem.js';
+
+/** `FUZZ_REQUESTS=1000000 FUZZ_SEED=1` makes a run longer, or repeats one. */
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 10_000);
+/** What the file system can do: each of it must have been reached. */
+const SUPPORTED = [
+  ...['LOOKUP', 'GETATTR', 'SETATTR', 'READLINK', 'SYMLINK', 'MKNOD', 'MKDIR', 'UNLINK', 'RMDIR'],
+  ...['RENAME', 'RENAME2', 'LINK', 'CREATE', 'TMPFILE', 'READ', 'WRITE', 'STATFS', 'FALLOCATE'],
+  ...[
+    'READDIR',
+    'READDIRPLUS',
+    'SETXATTR',
+    'GETXATTR',
+    'LISTXATTR',
+    'REMOVEXATTR',
+    'INIT',
+    'LSEEK',
+  ],
+];
+
+function run(t: TestContext, seed: number): FuzzReport {
+  t.diagnostic(`FUZZ_SEED=${seed}`);
+  const report = fuzz(new MemoryFileSystem(), { seed, requests: REQUESTS });
+  t.diagnostic(`${report.successes} of ${report.requests} succeeded`);
+  const unmeant = report.logged.filter((error) => !(error instanceof FsError));
+  assert.deepEqual(unmeant.slice(0, 3), [], `FUZZ_SEED=${seed}`);
+  return report;
+}
+
+test('random requests are answered as the protocol says', (t) => {
+  run(t, seedOf('FUZZ_SEED'));
+});
+
+test('random requests reach every operation', (t) => {
+  const { byOpcode } = run(t, 1);
+  assert.deepEqual(
+    SUPPORTED.filter((name) => !byOpcode.has(`FUSE_${name}`)),
+    [],
+  );
+});

@@ -124,7 +124,7 @@ async function runCommand(command: Command, values: Values, run: Run): Promise<n
     env: process.env,
     storeRoot: values['root'] as string | undefined,
     logger: run.logger,
-    logFile,
+    log: { level, file: logFile },
     sources,
     signal: signals.signal,
     leaveInterruptsToChild: () => signals.leaveInterruptsToChild(),

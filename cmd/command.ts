@@ -1,4 +1,4 @@
-import type { Logger } from '../src/util/log.js';
+import type { LogTarget, Logger } from '../src/util/log.js';
 
 /** An option, as yargs describes it. */
 export interface Option {
@@ -43,7 +43,8 @@ export interface CommandContext {
   /** Of the local store; `--root` has been considered. */
   readonly storeRoot: string | undefined;
   readonly logger: Logger;
-  readonly logFile: string | undefined;
+  /** Where the logger writes, for processes that log by themselves. */
+  readonly log: LogTarget;
   /** Texts by file name, for showing the lines of an error whose file cannot be read. */
   readonly sources: Map<string, string>;
   /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */

@@ -129,7 +129,7 @@ export const buildCommand: Command = defineCommand({
         registry,
         emit,
         signal: context.signal,
-        logFile: context.logFile,
+        log: context.log,
       }),
     );
     await report(result, options, context);

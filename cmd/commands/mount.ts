@@ -95,9 +95,9 @@ export const mountCommand: Command = defineCommand({
     if (!isForeground) await enterNamespaces();
     await using store = await openStore(context);
     const { image, name } = await findImage(store, word(args, 'image'));
-    const { logFile, signal } = context;
+    const { log, signal } = context;
     using _guard = isForeground ? await prepareForeground(mountpoint, context) : undefined;
-    const mount = { store, image, mountpoint, writable: false, logFile, signal };
+    const mount = { store, image, mountpoint, writable: false, log, signal };
     return await withMountedImage(mount, async (mounted) => {
       const argv = passedOn.length > 0 ? passedOn : [context.env['SHELL'] ?? '/bin/sh'];
       if (!isForeground) return await runThere(argv, mounted, context);

@@ -115,8 +115,8 @@ export const runCommandCommand: Command = defineCommand({
     const { MOUNT_POINTS } = await import('../../src/exec/run-spec.js');
     await using store = await openStore(context);
     const { image } = await findImage(store, word(args, 'image'));
-    const { logFile, signal, env } = context;
-    const mount = { store, image, writable: true, synthetic: MOUNT_POINTS, logFile, signal };
+    const { log, signal, env } = context;
+    const mount = { store, image, writable: true, synthetic: MOUNT_POINTS, log, signal };
     return await withMountedImage(mount, async (mounted) => {
       const spec = await specOf(mounted, image.config.config, args, { store, env });
       return (await execute(spec, mounted.signal, context)).exitCode;

@@ -79,9 +79,7 @@ async function run(
   warnOfUnusedArgs(progress, options, buildfile);
   const jobs = options.jobs ?? availableParallelism();
   await using cleanup = new Cleanup();
-  const servers = cleanup.use(
-    new ServerPool({ jobs, runs: countRuns(plan), logFile: deps.logFile }),
-  );
+  const servers = cleanup.use(new ServerPool({ jobs, runs: countRuns(plan), log: deps.log }));
   const packer = new LayerPacker(store, { signal: deps.signal, jobs });
   const context = cleanup.use(
     new ContextSource(options.context, {

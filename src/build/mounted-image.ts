@@ -4,6 +4,7 @@ import type { LayerId } from '../layer/types.js';
 import type { MountPoint } from '../exec/run-spec.js';
 import type { StoredImage } from '../store/stored-image.js';
 import type { Store } from '../store/store.js';
+import type { LogTarget } from '../util/log.js';
 
 /** How to mount an image. */
 export interface MountImage {
@@ -15,7 +16,7 @@ export interface MountImage {
   readonly writable: boolean;
   /** Paths that the sandbox mounts over. */
   readonly synthetic?: readonly MountPoint[];
-  readonly logFile: string | undefined;
+  readonly log: LogTarget | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -30,14 +31,14 @@ export interface MountedImage {
 
 /** Mounts an image, its layers unpacked where needed, for as long as `work` takes. */
 export async function withMountedImage<T>(
-  { store, image, mountpoint: given, writable, synthetic, logFile, signal }: MountImage,
+  { store, image, mountpoint: given, writable, synthetic, log, signal }: MountImage,
   work: (mounted: MountedImage) => Promise<T>,
 ): Promise<T> {
   const [{ OverlayServer }, { ensureLayers }] = await Promise.all([
     import('../overlay/overlay-server.js'),
     import('../store/unpack-layers.js'),
   ]);
-  await using server = OverlayServer.start({ logFile });
+  await using server = OverlayServer.start({ log });
   const layers = await ensureLayers(store, image.layers, { signal });
   using area = store.work.create();
   const mountpoint = given ?? path.join(area.path, 'root');

@@ -4,6 +4,7 @@ import type { OutputSpec } from '../output/output-spec.js';
 import type { RegistryClient } from '../registry/client.js';
 import type { Store } from '../store/store.js';
 import type { SourceRange } from '../util/errors.js';
+import type { LogTarget } from '../util/log.js';
 import type { Emit } from './events.js';
 
 /** When the registry is asked for an image: never, if the store lacks it, or each time. */
@@ -55,8 +56,8 @@ export interface BuildDeps {
   /** Called only when a registry is needed: loading the client takes time. */
   readonly registry: () => Promise<RegistryClient>;
   readonly emit: Emit;
-  /** Where the file-system servers log, instead of the standard error stream. */
-  readonly logFile?: string | undefined;
+  /** The log of the file-system servers; see {@link OverlayServerOptions}. */
+  readonly log?: LogTarget | undefined;
   /** Aborting leaves no work directory, mount or process. */
   readonly signal: AbortSignal;
 }

@@ -1,6 +1,7 @@
 import { prestart } from '../exec/run.js';
 import { OverlayServer } from '../overlay/overlay-server.js';
 import { Limit } from '../util/limit.js';
+import type { LogTarget } from '../util/log.js';
 
 /** What a RUN is carried out with. */
 export interface Sandbox {
@@ -16,8 +17,8 @@ export interface ServerPoolOptions {
   readonly jobs: number;
   /** RUNs of the plan. */
   readonly runs: number;
-  /** Of the servers; undefined: the standard error stream. */
-  readonly logFile: string | undefined;
+  /** Of the servers. */
+  readonly log: LogTarget | undefined;
 }
 
 type RunHelper = ReturnType<typeof prestart>;
@@ -29,15 +30,15 @@ type RunHelper = ReturnType<typeof prestart>;
  */
 export class ServerPool implements AsyncDisposable {
   readonly #limit: Limit;
-  readonly #logFile: string | undefined;
+  readonly #log: LogTarget | undefined;
   readonly #idle: OverlayServer[] = [];
   readonly #all: OverlayServer[] = [];
   #helper: RunHelper | undefined;
   /** RUNs that are still to come, unless the cache has them. */
   #runs: number;
 
-  constructor({ jobs, runs, logFile }: ServerPoolOptions) {
-    this.#logFile = logFile;
+  constructor({ jobs, runs, log }: ServerPoolOptions) {
+    this.#log = log;
     this.#limit = new Limit(jobs);
     this.#runs = runs;
   }
@@ -80,7 +81,7 @@ export class ServerPool implements AsyncDisposable {
   }
 
   #start(): OverlayServer {
-    const server = OverlayServer.start({ logFile: this.#logFile });
+    const server = OverlayServer.start({ log: this.#log });
     this.#all.push(server);
     return server;
   }

@@ -62,10 +62,12 @@ export const OPERATION_NAMES: readonly OperationName[] = Object.keys(ARGUMENTS) 
  */
 export function intercept<T>(fileSystem: FileSystem, interceptor: Interceptor<T>): FileSystem {
   const wrapped: Record<string, Handler> = {};
+  // By name: a file system may be an instance of a class, whose methods are not enumerable.
+  const handlers = fileSystem as Partial<Record<OperationName, unknown>>;
   for (const name of OPERATION_NAMES) {
-    const handler = fileSystem[name] as Handler | undefined;
-    if (handler === undefined) continue;
-    const call = handler.bind(fileSystem);
+    const handler = handlers[name];
+    if (typeof handler !== 'function') continue;
+    const call = (handler as Handler).bind(fileSystem);
     wrapped[name] = name === 'readdir' ? listing(call, interceptor) : wrap(name, call, interceptor);
   }
   return wrapped as unknown as FileSystem;

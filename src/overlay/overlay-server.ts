@@ -8,8 +8,15 @@ import { fileURLToPath } from 'node:url';
 import { MNT_DETACH, umount2 } from '../sys/mount.js';
 import { assert } from '../util/assert.js';
 import { UserError, hasCode } from '../util/errors.js';
+import type { LogTarget } from '../util/log.js';
 import type { CommitOptions, CommitResult } from './commit.js';
-import { decodeError, type MountRequest, type Report, type Request } from './server-messages.js';
+import {
+  decodeError,
+  type MountReport,
+  type MountRequest,
+  type Report,
+  type Request,
+} from './server-messages.js';
 
 /** How long a mount may stay busy after its last user should have gone. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -21,8 +28,12 @@ const SERVER = fileURLToPath(new URL('server-process.js', import.meta.url));
 
 /** How to start a server. */
 export interface OverlayServerOptions {
-  /** The server appends lines to it instead of the standard error stream. */
-  readonly logFile?: string | undefined;
+  /**
+   * The server's log. Level `trace`: a record at each call of the file system and at its result;
+   * `debug`: figures of all calls at the end of a mount. Left out or silent: failures alone, on
+   * standard error.
+   */
+  readonly log?: LogTarget | undefined;
 }
 
 /**
@@ -39,8 +50,9 @@ export class OverlayServer implements AsyncDisposable {
   readonly #died = new AbortController();
   #current: OverlayMount | undefined;
 
-  private constructor({ logFile }: OverlayServerOptions) {
-    const args = [SERVER, String(process.pid), ...(logFile === undefined ? [] : [logFile])];
+  private constructor({ log }: OverlayServerOptions) {
+    const { level = 'silent', file } = log ?? {};
+    const args = [SERVER, String(process.pid), level, ...(file === undefined ? [] : [file])];
     this.#child = spawn(process.execPath, args, {
       detached: true,
       stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
@@ -196,12 +208,18 @@ export class OverlayMount implements AsyncDisposable {
   readonly #upperdir: string | undefined;
   readonly #ended: () => void;
   #state: 'mounted' | 'unmounted' | 'ended' = 'mounted';
+  #report: MountReport = {};
 
   constructor(server: OverlayServer, request: MountRequest, ended: () => void) {
     this.mountpoint = request.mountpoint;
     this.#server = server;
     this.#upperdir = request.upperdir;
     this.#ended = ended;
+  }
+
+  /** What the request asked to be told of the mount's use; complete after `commit`. */
+  get report(): MountReport {
+    return this.#report;
   }
 
   /**
@@ -263,7 +281,9 @@ export class OverlayMount implements AsyncDisposable {
       }
       await sleep(BUSY_RETRY_MS);
     }
-    await this.#server.report('unmounted', lazy ? DISCARD_TIMEOUT_MS : UNMOUNT_TIMEOUT_MS);
+    const timeoutMs = lazy ? DISCARD_TIMEOUT_MS : UNMOUNT_TIMEOUT_MS;
+    const { report } = await this.#server.report('unmounted', timeoutMs);
+    this.#report = report;
     this.#state = 'unmounted';
   }
 

@@ -1,6 +1,7 @@
 import { ERROR_CODES, type ErrorCode } from '../util/error-codes.js';
 import { UserError, messageOf } from '../util/errors.js';
 import { FsError, errnoNumber } from '../sys/errno.js';
+import type { StatsSnapshot } from '../fuse/stats-filesystem.js';
 import type { CommitResult } from './commit.js';
 import type { Lower } from './overlay.js';
 import type { Synthetic } from './synthetic.js';
@@ -26,6 +27,13 @@ export interface MountRequest {
   readonly synthetic?: readonly Synthetic[] | undefined;
   /** Mounted read-only although there is an `upperdir`. */
   readonly readOnly?: boolean | undefined;
+  /** Count and time the kernel's requests: see {@link MountReport}. */
+  readonly stats?: boolean | undefined;
+}
+
+/** What was seen of a mount while it was used; only what was asked for. */
+export interface MountReport {
+  readonly stats?: StatsSnapshot;
 }
 
 /** To the process. */
@@ -37,7 +45,7 @@ export type Request =
 /** From the process. */
 export type Report =
   | { readonly type: 'mounted' }
-  | { readonly type: 'unmounted' }
+  | { readonly type: 'unmounted'; readonly report: MountReport }
   | { readonly type: 'committed'; readonly result: CommitResult }
   | { readonly type: 'discarded' }
   | { readonly type: 'failed'; readonly error: WireError };

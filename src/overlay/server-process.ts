@@ -1,11 +1,10 @@
 /*
  * The process that serves an OverlayServer's mounts, one after the other. It blocks in the
  * kernel: no timer, promise or signal handler of it ever runs. Started as
- * `node server-process.js <pid of the parent> [<log file>]` with a socket as descriptor 3.
+ * `node server-process.js <pid of the parent> <log level> [<log file>]` with a socket as
+ * descriptor 3.
  */
-import fs from 'node:fs';
 import path from 'node:path';
-import { inspect } from 'node:util';
 
 import { mountFuse } from '../fuse/mount.js';
 import { serve } from '../fuse/serve.js';
@@ -15,7 +14,9 @@ import { Fd } from '../sys/fd.js';
 import { read, write } from '../sys/file.js';
 import { getppid, resetSignals, setParentDeathSignal } from '../sys/process.js';
 import { UserError } from '../util/errors.js';
-import { OVERLAY_SERVING, OverlayFileSystem } from './overlay-filesystem.js';
+import type { LogLevel } from '../util/log.js';
+import { observe, openServerLog, type ServerLog } from './observe.js';
+import { OVERLAY_SERVING } from './overlay-filesystem.js';
 import { Overlay } from './overlay.js';
 import {
   MOUNT_SUBTYPE,
@@ -56,16 +57,6 @@ class Line {
   }
 }
 
-/** What is logged goes out at once: nothing is buffered. */
-function openLog(file: string | undefined): (details: unknown, message: string) => void {
-  const fd = file === undefined ? 2 : fs.openSync(file, 'a', 0o600);
-  return (details, message) => {
-    fs.writeSync(fd, `${JSON.stringify({ message, details: inspect(details) })}\n`);
-  };
-}
-
-type Log = ReturnType<typeof openLog>;
-
 function openOverlay({ lowers, layerDirs, upperdir, synthetic }: MountRequest): Overlay {
   const layerDirOf: LayerDirOf = (id) => {
     if (typeof layerDirs === 'string') return path.join(layerDirs, id);
@@ -77,16 +68,16 @@ function openOverlay({ lowers, layerDirs, upperdir, synthetic }: MountRequest): 
 }
 
 /** Serves one mount to its end, and does with the layer what is asked then. */
-function serveMount(line: Line, request: MountRequest, log: Log): void {
+function serveMount(line: Line, request: MountRequest, log: ServerLog): void {
   using overlay = openOverlay(request);
   const { mountpoint, upperdir, readOnly = upperdir === undefined } = request;
+  const observed = observe(overlay, request, log);
   {
     using device = mountFuse({ mountpoint, fsname: 'tsbuild', subtype: MOUNT_SUBTYPE, readOnly });
     line.send({ type: 'mounted' });
-    const options = { ...OVERLAY_SERVING, logger: { error: log } };
-    serve(device, new OverlayFileSystem(overlay), options);
+    serve(device, observed.fileSystem, { ...OVERLAY_SERVING, logger: log.logger });
   }
-  line.send({ type: 'unmounted' });
+  line.send({ type: 'unmounted', report: observed.finish() });
   for (;;) {
     const next = line.receive();
     if (next === undefined) return;
@@ -101,23 +92,23 @@ function serveMount(line: Line, request: MountRequest, log: Log): void {
   line.send({ type: 'discarded' });
 }
 
-function answer(line: Line, log: Log, work: () => void): void {
+function answer(line: Line, log: ServerLog, work: () => void): void {
   try {
     work();
   } catch (error) {
     // A UserError is for the parent to tell; anything else needs its stack.
-    if (!(error instanceof UserError)) log(error, 'a request failed');
+    if (!(error instanceof UserError)) log.logger.error({ err: error }, 'a request failed');
     line.send({ type: 'failed', error: encodeError(error) });
   }
 }
 
-function main([parent, logFile]: readonly string[]): void {
+async function main([parent, level, logFile]: readonly string[]): Promise<void> {
   setParentDeathSignal(SIGKILL);
   // The parent may have died before: nobody would end this process then.
   if (getppid() !== Number(parent)) return;
   resetSignals();
   const line = new Line();
-  const log = openLog(logFile);
+  const log = await openServerLog({ level: level as LogLevel, file: logFile });
   for (;;) {
     const request = line.receive();
     if (request === undefined) return;
@@ -128,4 +119,4 @@ function main([parent, logFile]: readonly string[]): void {
   }
 }
 
-main(process.argv.slice(2));
+await main(process.argv.slice(2));

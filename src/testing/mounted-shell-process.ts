@@ -8,7 +8,13 @@ import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 
 import { OverlayServer } from '../overlay/overlay-server.js';
-import { encodeError, type MountRequest, type WireError } from '../overlay/server-messages.js';
+import {
+  encodeError,
+  type MountReport,
+  type MountRequest,
+  type WireError,
+} from '../overlay/server-messages.js';
+import type { LogTarget } from '../util/log.js';
 
 /** What to do in one mount, and how to end it. */
 export interface MountedStep {
@@ -18,12 +24,20 @@ export interface MountedStep {
   readonly end: 'commit' | 'discard' | 'kill server' | 'die';
 }
 
+/** The steps of one server. */
+export interface MountedJob {
+  readonly steps: readonly MountedStep[];
+  /** The server's. */
+  readonly log?: LogTarget | undefined;
+}
+
 /** What came of a step. */
 export interface MountedResult {
   readonly serverPid: number;
   readonly status: number | null;
   readonly output: string;
   readonly changes?: number;
+  readonly report?: MountReport;
   readonly error?: WireError;
 }
 
@@ -55,14 +69,14 @@ async function run(server: OverlayServer, step: MountedStep): Promise<MountedRes
       return result;
     }
     const { changes } = await mounted.commit();
-    return { ...result, changes };
+    return { ...result, changes, report: mounted.report };
   } catch (error) {
     return { ...result, error: encodeError(error) };
   }
 }
 
-const steps = JSON.parse(process.argv[2] ?? '') as MountedStep[];
+const { steps, log } = JSON.parse(process.argv[2] ?? '') as MountedJob;
 const results: MountedResult[] = [];
-await using server = OverlayServer.start();
+await using server = OverlayServer.start({ ...(log !== undefined && { log }) });
 for (const step of steps) results.push(await run(server, step));
 writeSync(3, JSON.stringify(results));

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { LayerId } from '../layer/types.js';
-import type { MountedResult, MountedStep } from './mounted-shell-process.js';
+import type { LogTarget } from '../util/log.js';
+import type { MountedJob, MountedResult, MountedStep } from './mounted-shell-process.js';
 import type { LayerFixture } from './overlay-fixture.js';
 
 const CHILD = fileURLToPath(new URL('mounted-shell-process.js', import.meta.url));
@@ -14,17 +15,20 @@ const CHILD = fileURLToPath(new URL('mounted-shell-process.js', import.meta.url)
 export interface MountedOptions {
   /** RLIMIT_NOFILE of the process and the server. */
   readonly openFilesMax?: number;
+  /** The server's log. */
+  readonly log?: LogTarget;
 }
 
 /** Runs steps in one process, in a private mount namespace. Needs root and /dev/fuse. */
 export async function runSteps(
   steps: readonly MountedStep[],
-  { openFilesMax = 1024 }: MountedOptions = {},
+  { openFilesMax = 1024, log }: MountedOptions = {},
 ): Promise<MountedResult[]> {
   const unshare = ['unshare', '--mount', '--propagation', 'private'];
   // The hard limit, because Node raises the soft one to it.
   const args = [`--nofile=${openFilesMax}`, ...unshare, process.execPath, CHILD];
-  const child = spawn('prlimit', [...args, JSON.stringify(steps)], {
+  const job: MountedJob = { steps, log };
+  const child = spawn('prlimit', [...args, JSON.stringify(job)], {
     stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
   });
   let text = '';

@@ -14,6 +14,12 @@ export interface Logger {
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Where a log goes (undefined: standard error), and what it tells. */
+export interface LogTarget {
+  readonly level: LogLevel;
+  readonly file: string | undefined;
+}
+
 const nothing = (): void => undefined;
 
 /** A logger that drops everything, and costs nothing. */

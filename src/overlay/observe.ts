@@ -1,0 +1,61 @@
+import type { FileSystem } from '../fuse/filesystem.js';
+import { LoggingFileSystem, type OperationLogger } from '../fuse/logging-filesystem.js';
+import { STDERR_LOGGER } from '../fuse/serve.js';
+import type { FuseLogger } from '../fuse/session.js';
+import { StatsFileSystem } from '../fuse/stats-filesystem.js';
+import { openLogger, type LogTarget, type Logger } from '../util/log.js';
+import { OverlayFileSystem } from './overlay-filesystem.js';
+import type { Overlay } from './overlay.js';
+import type { MountReport, MountRequest } from './server-messages.js';
+
+/** A server's log. Nothing is buffered. */
+export interface ServerLog {
+  readonly logger: FuseLogger;
+  /** Undefined: operations are not logged. */
+  readonly operations: OperationLogger | undefined;
+  /** Undefined: figures are not logged. */
+  readonly figures: Pick<Logger, 'debug'> | undefined;
+}
+
+/** Opens the log; a silent one takes failures alone, to standard error. */
+export async function openServerLog(target: LogTarget): Promise<ServerLog> {
+  const { level, file } = target;
+  if (level === 'silent') {
+    return { logger: STDERR_LOGGER, operations: undefined, figures: undefined };
+  }
+  const log = await openLogger(level, file);
+  return {
+    logger: { error: (details, message) => log.error({ ...details }, message) },
+    operations:
+      level === 'trace'
+        ? { trace: (record, message) => log.trace({ ...record }, message) }
+        : undefined,
+    figures: level === 'trace' || level === 'debug' ? log : undefined,
+  };
+}
+
+/** An overlay's file system with what watches it. */
+export interface Observed {
+  readonly fileSystem: FileSystem;
+  /** What was seen; call it when the mount has gone. */
+  finish(): MountReport;
+}
+
+/** Puts around the file system what the request and the log ask for, and nothing else. */
+export function observe(overlay: Overlay, request: MountRequest, log: ServerLog): Observed {
+  let fileSystem: FileSystem = new OverlayFileSystem(overlay);
+  let stats: StatsFileSystem | undefined;
+  if (request.stats === true || log.figures !== undefined) {
+    fileSystem = stats = new StatsFileSystem(fileSystem);
+  }
+  if (log.operations !== undefined) fileSystem = new LoggingFileSystem(fileSystem, log.operations);
+  return {
+    fileSystem,
+    finish: () => {
+      const operations = stats?.snapshot();
+      const { mountpoint } = request;
+      if (operations !== undefined) log.figures?.debug({ mountpoint, operations }, 'unmounted');
+      return request.stats === true && operations !== undefined ? { stats: operations } : {};
+    },
+  };
+}

@@ -135,7 +135,9 @@ export class LayerTree {
     for (const name of names) {
       if (name === '..') throw invalid(`the path ${shown(path)} has a ..`);
       if (name.includes('\0')) throw invalid(`the path ${shown(path)} contains NUL`);
-      assertLimit(this.#limits, 'nameBytesMax', name.length, 'name');
+      // The name that a whiteout removes may be as long as any.
+      const prefix = name.startsWith(WHITEOUT_PREFIX) ? WHITEOUT_PREFIX.length : 0;
+      assertLimit(this.#limits, 'nameBytesMax', name.length - prefix, 'name');
     }
     return names;
   }

@@ -76,6 +76,12 @@ test('unpackLayer() applies PAX records byte for byte', async () => {
   assert.deepEqual(node.xattrs.get(byteNameOf('user.a=b')), Buffer.alloc(0));
 });
 
+test('unpackLayer() takes a whiteout of the longest name', async () => {
+  const name = 'n'.repeat(255);
+  const { root } = await unpack(archive([{ name: 'short', pax: { path: `.wh.${name}` } }]));
+  assert.equal(root.entries.get(byteNameOf(name)), WHITEOUT);
+});
+
 test('unpackLayer() reads GNU long names and links, and skips global headers', async () => {
   const long = 'd/'.repeat(120) + 'file';
   const bytes = Buffer.concat([

@@ -35,6 +35,7 @@ export function stampEntries(dir: Node, now: Time): void {
 export function stampChange(node: Node, now: Time): void {
   node.ctimeSec = now.sec;
   node.ctimeNsec = now.nsec;
+  node.pinned = true;
 }
 
 /** Sets mtime and ctime: the content changed. */

@@ -11,6 +11,7 @@ import { S_IFLNK, S_IFREG } from '../sys/constants.js';
 import { decodeDev } from '../sys/device-number.js';
 import { assertNever } from '../util/assert.js';
 import type { ByteName } from '../util/byte-name.js';
+import { loadAll, loadNames } from './load-names.js';
 import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from './lower.js';
 import { Node, linksOf, typeOf, type Link } from './node.js';
 import { isDirNode, type DirNode, type Tree } from './tree.js';
@@ -97,13 +98,13 @@ class Commit {
       for (const { parent } of links) this.#tree.markDirty(parent);
       if (links.length < node.links) missing.push(node);
     }
-    this.#tree.loadNames(missing);
+    loadNames(this.#tree, missing);
   }
 
   /** In a moved directory everything is recorded anew, so hard links into it are, too. */
   #markMoved(dir: DirNode, basis: readonly LowerRef[]): void {
     if (!sameSources(dir.dir.sources, basis)) {
-      this.#tree.loadAll(dir, (node) => {
+      loadAll(this.#tree, dir, (node) => {
         if (!node.isDir && node.links > 1) node.relinked = true;
       });
       return;

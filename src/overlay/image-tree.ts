@@ -9,6 +9,7 @@ import type { ByteName } from '../util/byte-name.js';
 import { STORE_DAMAGED_HINT, UserError } from '../util/errors.js';
 import { stampChange } from './clock.js';
 import { copyTree, type CopyOverride } from './copy-tree.js';
+import { loadNames } from './load-names.js';
 import { linksOf, typeOf, type Link, type Node } from './node.js';
 import { linkNode, makeNode, removeName } from './ops-dir.js';
 import type { Overlay } from './overlay.js';
@@ -88,7 +89,7 @@ export class ImageTree {
 
   /** Every path of a file, as components; those in directories that were moved may be missing. */
   paths(node: TreeNode): ByteName[][] {
-    this.#tree.loadNames([node]);
+    loadNames(this.#tree, [node]);
     return linksOf(node).map((link) => {
       const path: ByteName[] = [];
       for (let at: Link | undefined = link; at !== undefined; at = at.parent.link) {

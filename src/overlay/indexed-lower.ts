@@ -10,6 +10,7 @@ import { typeOf, type Node } from './node.js';
 /** A layer of the store, read through its index: handles are rows. */
 export class IndexedLower implements LowerLayer {
   readonly position: number;
+  readonly count: number;
   readonly #id: LayerId;
   readonly #index: LayerIndex;
 
@@ -17,6 +18,7 @@ export class IndexedLower implements LowerLayer {
     this.position = position;
     this.#id = reader.id;
     this.#index = reader.index;
+    this.count = reader.index.inodeCount;
   }
 
   mode(handle: Handle): number {

@@ -9,6 +9,8 @@ export type Handle = number;
 export interface LowerLayer {
   /** 0 is the base. */
   readonly position: number;
+  /** All handles are less; left out: not known. */
+  readonly count?: number;
   mode(handle: Handle): number;
   /** Hides what lower layers have in this directory. */
   opaque(dir: Handle): boolean;

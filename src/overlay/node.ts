@@ -18,6 +18,8 @@ export type Content =
   | { readonly kind: 'own'; readonly number: number }
   | { readonly kind: 'plain'; readonly path: Buffer };
 
+const NOTHING: readonly LowerRef[] = [];
+
 /** A name of a node. */
 export interface Link {
   parent: Node;
@@ -28,7 +30,7 @@ export interface Link {
 export class Directory {
   /** The lower directories that it merges, top first; never changes, also when it moves. */
   readonly sources: readonly LowerRef[];
-  /** Live names that are known so far; of an upper directory: all. */
+  /** Live names that are loaded; of an upper directory: all. */
   readonly children: Map<ByteName, Node> = new Map<ByteName, Node>();
   /** Names of `sources` that are not (or no longer) looked for there. */
   hidden: Set<ByteName> | undefined = undefined;
@@ -40,6 +42,12 @@ export class Directory {
   constructor(sources: readonly LowerRef[], subdirs: number | undefined) {
     this.sources = sources;
     this.subdirs = subdirs;
+  }
+
+  /** What lower layers show under a name: see {@link findLower}; hidden ones are not found. */
+  findLower(name: ByteName): readonly LowerRef[] {
+    if (this.sources.length === 0 || this.hidden?.has(name)) return NOTHING;
+    return findLower(this.sources, name);
   }
 }
 
@@ -86,6 +94,8 @@ export class Node implements Attr, Entry {
   dirty = false;
   /** Made by tsbuild as a mount point: not part of the layer until it changes. */
   synthetic = false;
+  /** A name or a time of it is not what the layers say: it is never dropped. */
+  pinned = false;
 
   constructor(ino: number, mode: number, options: NodeOptions = {}) {
     this.ino = ino;

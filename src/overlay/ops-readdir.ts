@@ -1,6 +1,7 @@
 import type { DirSink } from '../fuse/filesystem.js';
 import { DT_DIR, direntType } from '../sys/constants.js';
 import { byteNameOf } from '../util/byte-name.js';
+import { Node } from './node.js';
 import type { DirNode, Tree } from './tree.js';
 
 const DOT = byteNameOf('.');
@@ -17,10 +18,11 @@ export function readDirectory(tree: Tree, node: DirNode, offset: number, sink: D
     if (!sink.add({ name: DOT_DOT, ino, type: DT_DIR, nextOffset: 2 })) return;
   }
   tree.listing(node).visit(offset, (name, cookie) => {
-    const child = tree.lookup(node, name);
+    // Only what the kernel will refer to is loaded.
+    const child = sink.plus ? tree.lookup(node, name) : tree.peek(node, name);
     if (child === undefined) return true;
     const entry = { name, ino: child.ino, type: direntType(child.mode), nextOffset: cookie };
-    if (!sink.plus) return sink.add(entry);
+    if (!(child instanceof Node)) return sink.add(entry);
     return sink.add(entry, () => {
       child.nlookup += 1;
       return child;

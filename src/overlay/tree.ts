@@ -5,21 +5,21 @@ import { kernelClock, stampEntries, type Clock } from './clock.js';
 import type { Contents } from './contents.js';
 import { Listing } from './listing.js';
 import {
-  findLower,
   findMeta,
   findRootMeta,
   isLowerDir,
   namesOfLower,
   rootSources,
-  type Handle,
   type LowerLayer,
   type LowerRef,
 } from './lower.js';
-import { Directory, Node, addLink, dropLink, isDirMode } from './node.js';
+import { NodeNumbers, NodeTable, ROOT_NUMBER } from './node-table.js';
+import { Directory, Node, addLink, dropLink, isDirMode, linksOf } from './node.js';
 
 /** Cookies of a listing: 1 and 2 are `.` and `..`. */
 export const FIRST_COOKIE = 3;
-const HANDLES_MAX = 2 ** 32;
+/** Nodes that are loaded before those that nobody refers to are looked for. */
+const LOADS_MIN = 65536;
 
 /** What a tree is made of. */
 export interface TreeOptions {
@@ -32,30 +32,37 @@ export interface TreeOptions {
 
 /**
  * The merged tree of the lower layers with every change in memory: nodes by number, names in
- * directories. Directories are loaded name by name. The operations are in `ops-*.ts`; this class
- * keeps what they share consistent: names and their listings, link counts, what is dirty.
+ * directories. Directories are loaded name by name, and a node that is as its layers have it is
+ * dropped when the kernel forgets it. The operations are in `ops-*.ts`; this class keeps what
+ * they share consistent: names and their listings, link counts, what is dirty.
  */
 export class Tree {
   readonly contents: Contents;
   readonly layers: readonly LowerLayer[];
   readonly root: Node;
   readonly now: Clock;
-  readonly #nodes: (Node | undefined)[] = [undefined];
-  /** Files of lower layers with several names there, by layer and handle. */
-  readonly #groups = new Map<number, Node>();
+  readonly #nodes = new NodeTable();
+  readonly #numbers: NodeNumbers;
+  /** Files of lower layers with several names there. */
+  readonly #groups = new Set<Node>();
   #readOnly: boolean;
+  /** Nodes loaded since the last trim. */
+  #loads = 0;
 
   constructor({ layers, contents, readOnly, clock = kernelClock }: TreeOptions) {
     this.contents = contents;
     this.layers = layers;
     this.now = clock;
     this.#readOnly = readOnly;
+    this.#numbers = new NodeNumbers(layers.map((layer) => layer.count));
     const top = findRootMeta(layers);
-    this.root = top === undefined ? this.#newRoot() : this.#load(rootSources(layers), top);
+    this.root =
+      top === undefined ? this.#newRoot() : this.#load(ROOT_NUMBER, rootSources(layers), top);
   }
 
   #newRoot(): Node {
-    const root = this.newNode(S_IFDIR | 0o755, new Directory([], 0));
+    const root = new Node(ROOT_NUMBER, S_IFDIR | 0o755, { dir: new Directory([], 0) });
+    this.#nodes.add(root);
     stampEntries(root, this.now());
     root.atimeSec = root.mtimeSec;
     root.atimeNsec = root.mtimeNsec;
@@ -74,7 +81,7 @@ export class Tree {
 
   /** The node of a number that the kernel holds a reference to. */
   node(nodeid: number): Node {
-    const node = this.#nodes[nodeid];
+    const node = this.#nodes.get(nodeid);
     if (node === undefined) throw new FsError('ESTALE', 'lookup');
     return node;
   }
@@ -86,35 +93,33 @@ export class Tree {
     return node;
   }
 
-  /** A node without a name. */
-  newNode(mode: number, dir?: Directory, origin?: LowerRef): Node {
-    const node = new Node(this.#nodes.length, mode, {
-      ...(dir && { dir }),
-      ...(origin && { origin }),
-    });
-    this.#nodes.push(node);
+  /** A new node, without a name. */
+  newNode(mode: number, dir?: Directory): Node {
+    const node = new Node(this.#numbers.fresh(), mode, { ...(dir && { dir }) });
+    this.#nodes.add(node);
     return node;
   }
 
   /** Makes the node of a file, or of the directories that `refs` merge; `origin` describes it. */
-  #load(refs: readonly LowerRef[], origin: LowerRef): Node {
+  #load(ino: number, refs: readonly LowerRef[], origin: LowerRef): Node {
     const { layer, handle } = origin;
     const mode = layer.mode(handle);
+    let dir: Directory | undefined;
+    let nlink = 1;
     if (isDirMode(mode)) {
       const [top] = refs;
-      const subdirs = refs.length === 1 ? top?.layer.subdirs(top.handle) : undefined;
-      const node = this.newNode(mode, new Directory(refs, subdirs), origin);
-      layer.load(handle, node);
-      return node;
+      dir = new Directory(refs, refs.length === 1 ? top?.layer.subdirs(top.handle) : undefined);
+    } else {
+      nlink = layer.nlink(handle);
+      const known = nlink > 1 ? this.#nodes.get(ino) : undefined;
+      if (known !== undefined) return known;
     }
-    const nlink = layer.nlink(handle);
-    const key = layer.position * HANDLES_MAX + handle;
-    const known = nlink > 1 ? this.#groups.get(key) : undefined;
-    if (known !== undefined) return known;
-    const node = this.newNode(mode, undefined, origin);
+    const node = new Node(ino, mode, dir === undefined ? { origin } : { dir, origin });
     layer.load(handle, node);
     node.links = nlink;
-    if (nlink > 1) this.#groups.set(key, node);
+    this.#nodes.add(node);
+    this.#loads += 1;
+    if (nlink > 1) this.#groups.add(node);
     return node;
   }
 
@@ -123,17 +128,24 @@ export class Tree {
     const { dir } = parent;
     const known = dir.children.get(name);
     if (known !== undefined) return known;
-    if (dir.sources.length === 0 || dir.hidden?.has(name)) return undefined;
-    const refs = findLower(dir.sources, name);
+    const refs = dir.findLower(name);
     const [top] = refs;
     if (top === undefined) return undefined;
     const origin = isLowerDir(top) ? findMeta(dir.sources, name, top) : top;
-    const node = this.#load(refs, origin);
+    const node = this.#load(this.#numbers.of(top), refs, origin);
     dir.children.set(name, node);
     addLink(node, parent, name);
     // A name that turns up of a node which has changed under another name.
     if (node.changed || node.relinked) this.markDirty(parent);
     return node;
+  }
+
+  /** Number and mode of what a name leads to, without loading it. */
+  peek({ dir }: DirNode, name: ByteName): Pick<Node, 'ino' | 'mode'> | undefined {
+    const known = dir.children.get(name);
+    if (known !== undefined) return known;
+    const [top] = dir.findLower(name);
+    return top && { ino: this.#numbers.of(top), mode: top.layer.mode(top.handle) };
   }
 
   /** The names of a directory, in no order. */
@@ -169,6 +181,7 @@ export class Tree {
   attach(parent: DirNode, name: ByteName, node: Node): void {
     const { dir } = parent;
     dir.children.set(name, node);
+    node.pinned = true;
     dir.listing?.add(name);
     if (node.isDir && dir.subdirs !== undefined) dir.subdirs += 1;
     addLink(node, parent, name);
@@ -180,10 +193,10 @@ export class Tree {
     // Counting needs the former names.
     if (node.isDir && dir.subdirs !== undefined) dir.subdirs -= 1;
     dir.children.delete(name);
+    node.pinned = true;
     dir.listing?.remove(name);
     dropLink(node, parent, name);
-    if (dir.sources.length === 0 || dir.hidden?.has(name)) return;
-    if (findLower(dir.sources, name).length > 0) (dir.hidden ??= new Set()).add(name);
+    if (dir.findLower(name).length > 0) (dir.hidden ??= new Set()).add(name);
   }
 
   /** The entries of a directory changed. */
@@ -213,42 +226,9 @@ export class Tree {
     }
   }
 
-  /** Loads every name below a directory. */
-  loadAll(dir: DirNode, visit?: (node: Node) => void): void {
-    for (const name of this.names(dir)) {
-      const node = this.lookup(dir, name);
-      if (node === undefined) continue;
-      visit?.(node);
-      if (isDirNode(node)) this.loadAll(node, visit);
-    }
-  }
-
-  /** Loads every name of lower files, except those below a directory that was moved. */
-  loadNames(nodes: Iterable<Node>): void {
-    const wanted = new Map<LowerLayer, Set<Handle>>();
-    for (const { origin } of nodes) {
-      if (origin === undefined) continue;
-      const handles = wanted.get(origin.layer) ?? new Set();
-      wanted.set(origin.layer, handles.add(origin.handle));
-    }
-    for (const [layer, handles] of wanted) {
-      const paths = layer.pathsOf(handles);
-      if (paths === undefined && isDirNode(this.root)) this.loadAll(this.root);
-      for (const path of paths ?? []) this.#loadPath(path);
-    }
-  }
-
-  #loadPath(path: readonly ByteName[]): void {
-    let at: Node | undefined = this.root;
-    for (const name of path) {
-      if (at === undefined || !isDirNode(at)) return;
-      at = this.lookup(at, name);
-    }
-  }
-
   /** Lower files with several names that were looked up. */
   groups(): Iterable<Node> {
-    return this.#groups.values();
+    return this.#groups;
   }
 
   /** One name less; the node goes when nobody refers to it. */
@@ -257,24 +237,53 @@ export class Tree {
     this.#reap(node);
   }
 
+  /** The kernel gives back references; what nobody needs any more goes. */
   forget(nodeid: number, nlookup: number): void {
-    const node = this.#nodes[nodeid];
+    const node = this.#nodes.get(nodeid);
     if (node === undefined) return;
     node.nlookup = Math.max(0, node.nlookup - nlookup);
     this.#reap(node);
+    if (node.nlookup === 0) this.#drop(node);
+    if (this.#loads > LOADS_MIN + this.#nodes.size) this.trim();
   }
 
   /** A node that nobody can reach any more gives back its content. */
   #reap(node: Node): void {
     if (node.links > 0 || node.nlookup > 0 || node === this.root) return;
     this.contents.release(node);
-    this.#nodes[node.ino] = undefined;
+    this.#nodes.delete(node.ino);
+    this.#groups.delete(node);
+  }
+
+  /** Forgets a node that can be loaded again as it is, and then the directories it is in. */
+  #drop(node: Node): void {
+    if (!isClean(node) || node === this.root) return;
+    this.#nodes.delete(node.ino);
+    this.#groups.delete(node);
+    for (const { parent, name } of linksOf(node)) {
+      parent.dir?.children.delete(name);
+      this.#drop(parent);
+    }
+  }
+
+  /**
+   * Drops every node that the kernel does not refer to and that is as its layers have it: some
+   * are loaded and never referred to. Nodes must not be held across it.
+   */
+  trim(): void {
+    this.#loads = 0;
+    for (const node of this.#nodes) this.#drop(node);
+  }
+
+  /** Nodes that are loaded. */
+  get size(): number {
+    return this.#nodes.size;
   }
 
   /** Nodes without a name give back their contents: nobody can reach them any more. */
   releaseUnlinked(): void {
     for (const node of this.#nodes) {
-      if (node?.links === 0) this.contents.release(node);
+      if (node.links === 0) this.contents.release(node);
     }
   }
 
@@ -289,4 +298,11 @@ export type DirNode = Node & { readonly dir: Directory };
 /** Whether a node is a directory. */
 export function isDirNode(node: Node): node is DirNode {
   return node.dir !== undefined;
+}
+
+/** Whether the layers have all that is known of a node, and nobody refers to it by number. */
+function isClean(node: Node): boolean {
+  if (node.nlookup > 0 || node.origin === undefined || node.links === 0) return false;
+  if (node.pinned || node.changed || node.relinked || node.dirty || node.synthetic) return false;
+  return node.dir === undefined || (node.dir.children.size === 0 && node.dir.hidden === undefined);
 }

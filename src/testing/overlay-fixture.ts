@@ -94,9 +94,16 @@ export async function describeTree(tree: ImageTree): Promise<string[]> {
   return lines;
 }
 
-/** The operations of a file system by path, synchronously; symlinks are not followed. */
+/** Nodes that a shell found and still refers to: more than one operation needs. */
+const HELD_MAX = 16;
+
+/**
+ * The operations of a file system by path, synchronously; symlinks are not followed. Forgets what
+ * it has found a few operations later, as a kernel with little memory does.
+ */
 export class Shell {
   readonly fs: OverlayFileSystem;
+  readonly #held: number[] = [];
 
   constructor(fileSystem: OverlayFileSystem) {
     this.fs = fileSystem;
@@ -111,10 +118,12 @@ export class Shell {
     let at: Entry = { nodeid: 1, attr: this.fs.getattr(1) };
     for (const name of file.split('/').filter((each) => each !== '' && each !== '.')) {
       const next = this.fs.lookup(at.nodeid, byteNameOf(name));
+      if (at.nodeid !== 1) this.fs.forget(at.nodeid, 1);
       if (next === undefined) return undefined;
-      this.fs.forget(next.nodeid, 1);
       at = next;
     }
+    if (at.nodeid !== 1) this.#held.push(at.nodeid);
+    if (this.#held.length > HELD_MAX) this.fs.forget(this.#held.shift() ?? 1, 1);
     return at;
   }
 

@@ -7,6 +7,7 @@ import { encodeEntry, encodeOpened, encodeStatFs } from './reply.js';
 import {
   decodeCopyFileRange,
   decodeCreate,
+  decodeTmpfile,
   decodeFallocate,
   decodeIoctl,
   decodeRead,
@@ -96,7 +97,7 @@ export const FILE_OPERATIONS: Operations = {
   [OPCODE.FUSE_TMPFILE]: operation(
     'tmpfile',
     (fs, { nodeid, cursor, caller }) => {
-      const { make, flags } = decodeCreate(cursor, nodeid);
+      const { make, flags } = decodeTmpfile(cursor, nodeid);
       return fs.tmpfile(make, flags, caller);
     },
     putCreated,

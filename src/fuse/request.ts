@@ -67,7 +67,7 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
   const valid = cursor.u32();
   cursor.skip(4 + 8);
   const change: Mutable<SetAttr> = { killSuidgid: (valid & FATTR_KILL_SUIDGID) !== 0 };
-  if ((valid & FATTR_SIZE) !== 0) change.size = cursor.u64();
+  if ((valid & FATTR_SIZE) !== 0) change.size = cursor.filePosition();
   else cursor.skip(8);
   cursor.skip(8);
   const [atimeSec, mtimeSec, ctimeSec] = [cursor.i64(), cursor.i64(), cursor.i64()];
@@ -100,11 +100,18 @@ export function decodeMkdir(cursor: Cursor, parent: NodeId): MakeNode {
   return { parent, name: cursor.name(), mode: (mode & 0o7777) | S_IFDIR, rdev: 0, umask };
 }
 
-/** create_in, 16 bytes, and a name; TMPFILE has the same. `flags` are O_*. */
+/** create_in, 16 bytes, and a name. `flags` are O_*. */
 export function decodeCreate(cursor: Cursor, parent: NodeId): { make: MakeNode; flags: number } {
   const [flags, mode, umask] = [cursor.u32(), decodeMode(cursor), cursor.u32()];
   cursor.skip(4);
   return { make: { parent, name: cursor.name(), mode, rdev: 0, umask }, flags };
+}
+
+/** The same; the name, which means nothing, is a slash. */
+export function decodeTmpfile(cursor: Cursor, parent: NodeId): { make: MakeNode; flags: number } {
+  const [flags, mode, umask] = [cursor.u32(), decodeMode(cursor), cursor.u32()];
+  cursor.skip(4);
+  return { make: { parent, name: cursor.text(), mode, rdev: 0, umask }, flags };
 }
 
 /** SYMLINK: the new name, then the target. */
@@ -144,7 +151,8 @@ export function decodeRead(cursor: Cursor): { fh: number; offset: number; size: 
 
 /** write_in, 40 bytes, and the data: a view of the request buffer. */
 export function decodeWrite(cursor: Cursor, nodeid: NodeId): Write {
-  const [fh, offset, size, writeFlags] = [cursor.u64(), cursor.u64(), cursor.u32(), cursor.u32()];
+  const [fh, offset] = [cursor.u64(), cursor.filePosition()];
+  const [size, writeFlags] = [cursor.u32(), cursor.u32()];
   cursor.skip(8 + 4 + 4);
   const killSuidgid = (writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0;
   return { nodeid, fh, offset, data: cursor.bytes(size), killSuidgid };
@@ -162,7 +170,7 @@ export function decodeSetxattr(cursor: Cursor, nodeid: NodeId, extended: boolean
 
 /** fallocate_in, 32 bytes. */
 export function decodeFallocate(cursor: Cursor, nodeid: NodeId): Allocate {
-  const [fh, offset, length] = [cursor.u64(), cursor.u64(), cursor.u64()];
+  const [fh, offset, length] = [cursor.u64(), cursor.filePosition(), cursor.filePosition()];
   const mode = cursor.u32();
   cursor.skip(4);
   return { nodeid, fh, offset, length, mode };

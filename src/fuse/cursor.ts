@@ -46,6 +46,14 @@ export class Cursor {
     return value;
   }
 
+  /** A size of a file or a place in one: EFBIG where it is no safe integer. */
+  filePosition(): number {
+    const at = this.#take(8);
+    const value = this.#view.getUint32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
+    if (!Number.isSafeInteger(value)) throw new FsError('EFBIG', 'fuse request');
+    return value;
+  }
+
   /** An s64 that must be a safe integer. */
   i64(): number {
     const at = this.#take(8);

@@ -173,6 +173,22 @@ for (const [name, text, decode, want] of CASES) {
   });
 }
 
+test('sizes and offsets that no file can have are EFBIG', () => {
+  const setattr = Buffer.alloc(88);
+  setattr.writeUInt32LE(8, 0);
+  setattr.writeBigUInt64LE(2n ** 60n, 16);
+  const write = Buffer.alloc(40);
+  write.writeBigUInt64LE(2n ** 53n, 8);
+  for (const [bytes, decode] of [
+    [setattr, decodeSetattr],
+    [write, (cursor: Cursor) => decodeWrite(cursor, 5)],
+  ] as const) {
+    const cursor = new Cursor(bytes);
+    cursor.reset(0, bytes.length);
+    assert.throws(() => decode(cursor), { code: 'EFBIG' });
+  }
+});
+
 test('decodeInit accepts what older kernels send', () => {
   const cursor = new Cursor(hex('07 00 00 00  1f 00 00 00  00 00 02 00  01 00 00 00'));
   cursor.reset(0, 16);

@@ -67,7 +67,7 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
   const valid = cursor.u32();
   cursor.skip(4 + 8);
   const change: Mutable<SetAttr> = { killSuidgid: (valid & FATTR_KILL_SUIDGID) !== 0 };
-  if ((valid & FATTR_SIZE) !== 0) change.size = cursor.u64();
+  if ((valid & FATTR_SIZE) !== 0) change.size = cursor.filePosition();
   else cursor.skip(8);
   cursor.skip(8);
   const [atimeSec, mtimeSec, ctimeSec] = [cursor.i64(), cursor.i64(), cursor.i64()];
@@ -151,7 +151,8 @@ export function decodeRead(cursor: Cursor): { fh: number; offset: number; size: 
 
 /** write_in, 40 bytes, and the data: a view of the request buffer. */
 export function decodeWrite(cursor: Cursor, nodeid: NodeId): Write {
-  const [fh, offset, size, writeFlags] = [cursor.u64(), cursor.u64(), cursor.u32(), cursor.u32()];
+  const [fh, offset] = [cursor.u64(), cursor.filePosition()];
+  const [size, writeFlags] = [cursor.u32(), cursor.u32()];
   cursor.skip(8 + 4 + 4);
   const killSuidgid = (writeFlags & FUSE_WRITE_KILL_SUIDGID) !== 0;
   return { nodeid, fh, offset, data: cursor.bytes(size), killSuidgid };
@@ -169,7 +170,7 @@ export function decodeSetxattr(cursor: Cursor, nodeid: NodeId, extended: boolean
 
 /** fallocate_in, 32 bytes. */
 export function decodeFallocate(cursor: Cursor, nodeid: NodeId): Allocate {
-  const [fh, offset, length] = [cursor.u64(), cursor.u64(), cursor.u64()];
+  const [fh, offset, length] = [cursor.u64(), cursor.filePosition(), cursor.filePosition()];
   const mode = cursor.u32();
   cursor.skip(4);
   return { nodeid, fh, offset, length, mode };

@@ -1,8 +1,9 @@
-import type { SetAttr, Time } from '../fuse/filesystem.js';
+import type { Caller, SetAttr, Time } from '../fuse/filesystem.js';
 import { S_IFMT, S_IFREG, S_ISGID, S_ISUID, S_IXGRP } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { byteNameOf } from '../util/byte-name.js';
 import { aclWithMode } from './acl.js';
+import { mayKeepGroup } from './caller.js';
 import { stampChange, stampContent } from './clock.js';
 import { typeOf, type Node } from './node.js';
 import type { Tree } from './tree.js';
@@ -12,15 +13,17 @@ const CAPABILITY = byteNameOf('security.capability');
 const SIZE_BYTES_MAX = Number.MAX_SAFE_INTEGER;
 
 /** chmod, chown, truncate and utimensat in one. */
-export function setAttributes(tree: Tree, node: Node, change: SetAttr): Node {
+export function setAttributes(tree: Tree, node: Node, change: SetAttr, caller: Caller): Node {
   tree.assertWritable('setattr');
   const now = tree.now();
   if (change.size !== undefined) {
+    const before = node.size;
     truncateFile(tree, node, change.size);
-    stampContent(node, now);
+    // The kernel keeps the times of a file that keeps its size.
+    if (node.size !== before) stampContent(node, now);
   }
   const chown = change.uid !== undefined || change.gid !== undefined;
-  if (change.killSuidgid) killSuidgid(node);
+  if (change.killSuidgid) killSuidgid(node, caller);
   if ((chown && !node.isDir) || change.size !== undefined) dropCapability(node);
   if (change.uid !== undefined) node.uid = change.uid;
   if (change.gid !== undefined) node.gid = change.gid;

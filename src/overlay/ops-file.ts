@@ -1,3 +1,4 @@
+import type { Caller } from '../fuse/filesystem.js';
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -28,6 +29,7 @@ export interface FileWrite {
   readonly offset: number;
   readonly data: Buffer;
   readonly killSuidgid: boolean;
+  readonly caller: Caller;
 }
 
 /**
@@ -41,7 +43,7 @@ export function writeFile(tree: Tree, node: Node, write: FileWrite): number {
   if (data.length === 0) return 0;
   if (offset + data.length > SIZE_BYTES_MAX) throw new FsError('EFBIG', 'write');
   tree.contents.write(node, data, offset);
-  if (write.killSuidgid) killSuidgid(node);
+  if (write.killSuidgid) killSuidgid(node, write.caller);
   if (!node.changed) tree.touch(node);
   return data.length;
 }

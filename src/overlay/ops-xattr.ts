@@ -1,3 +1,4 @@
+import type { Caller } from '../fuse/filesystem.js';
 import { S_IFREG, XATTR_CREATE, XATTR_REPLACE } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
@@ -12,7 +13,8 @@ const XATTR_SIZE_MAX = 65536;
 /** All of a node, as Linux lets `listxattr` return. */
 const XATTR_LIST_MAX = 65536;
 /** ACLs, of `system.`, are apart: they belong with the mode. */
-const NAMESPACES = ['user.', 'trusted.', 'security.'];
+const TRUSTED = 'trusted.';
+const NAMESPACES = ['user.', TRUSTED, 'security.'];
 
 /** setxattr(2); `flags` are XATTR_CREATE, XATTR_REPLACE. */
 export interface XattrChange {
@@ -48,6 +50,21 @@ export function setXattr(tree: Tree, node: Node, change: XattrChange): void {
   tree.touch(node);
 }
 
+/** getxattr(2). */
+export function getXattr(node: Node, name: ByteName): Buffer | undefined {
+  const value = node.xattrs?.get(name);
+  // The kernel asks for ACLs itself, of symbolic links too.
+  if (value === undefined && !isAclName(name)) assertNamespace(name, 'getxattr');
+  return value;
+}
+
+/** listxattr(2): what only root may get is not shown to others. */
+export function listXattrs({ xattrs }: Node, { uid }: Caller): readonly ByteName[] {
+  if (xattrs === undefined) return [];
+  const names = [...xattrs.keys()];
+  return uid === 0 ? names : names.filter((name) => !name.startsWith(TRUSTED));
+}
+
 /** removexattr(2). */
 export function removeXattr(tree: Tree, node: Node, name: ByteName): void {
   tree.assertWritable('removexattr');
@@ -61,10 +78,14 @@ export function removeXattr(tree: Tree, node: Node, name: ByteName): void {
 
 function assertName(node: Node, name: ByteName): void {
   if (name.length > XATTR_NAME_MAX) throw new FsError('ERANGE', 'setxattr');
-  if (!NAMESPACES.some((prefix) => name.startsWith(prefix))) {
-    throw new FsError('EOPNOTSUPP', 'setxattr');
-  }
+  assertNamespace(name, 'setxattr');
   if (!name.startsWith('user.')) return;
   if (typeOf(node.mode) !== S_IFREG && !isDirMode(node.mode))
     throw new FsError('EPERM', 'setxattr');
+}
+
+function assertNamespace(name: ByteName, syscall: string): void {
+  const namespace = NAMESPACES.find((prefix) => name.startsWith(prefix));
+  if (namespace === undefined) throw new FsError('EOPNOTSUPP', syscall);
+  if (namespace.length === name.length) throw new FsError('EINVAL', syscall);
 }

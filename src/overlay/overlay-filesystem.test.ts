@@ -277,23 +277,6 @@ test('a directory that was removed takes nothing', (t) => {
   assert.throws(() => sh.fs.getattr(parent), { code: 'ESTALE' });
 });
 
-test('xattrs have their limits', (t) => {
-  const { sh } = open(t, populate);
-  const nodeid = sh.id('/f');
-  const set = (name: string, size: number): void =>
-    sh.fs.setxattr({
-      nodeid,
-      name: byteNameOf(name),
-      value: Buffer.alloc(size),
-      flags: 0,
-      killSgid: false,
-    });
-  assert.throws(() => set('user.big', 65537), { code: 'E2BIG' });
-  assert.throws(() => set('other.x', 1), { code: 'EOPNOTSUPP' });
-  set('user.ok', 65536);
-  assert.equal(sh.fs.getxattr(nodeid, byteNameOf('user.ok'))?.length, 65536);
-});
-
 test('nothing can be changed without an upper directory', (t) => {
   const fixture = new LayerFixture(t);
   const base = fixture.step([], populate);

@@ -20,6 +20,7 @@ import type {
 import { NAME_MAX, S_IFLNK } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
+import { ROOT_CALLER } from './caller.js';
 import { typeOf, type Node } from './node.js';
 import { setAttributes } from './ops-attr.js';
 import {
@@ -30,22 +31,19 @@ import {
   makeTmpfile,
   removeDir,
   unlinkName,
-  type Owner,
 } from './ops-dir.js';
 import { allocate, copyFileBytes, writeFile } from './ops-file.js';
 import { controlFile } from './ops-ioctl.js';
 import { readDirectory } from './ops-readdir.js';
 import { renameName } from './ops-rename.js';
-import { removeXattr, setXattr } from './ops-xattr.js';
+import { getXattr, listXattrs, removeXattr, setXattr } from './ops-xattr.js';
 import type { Overlay } from './overlay.js';
 import type { Tree } from './tree.js';
 
 /** How an overlay has to be served: it keeps ACLs, and applies the umask itself. */
 export const OVERLAY_SERVING = { posixAcl: true } as const;
 
-const ROOT: Owner = { uid: 0, gid: 0 };
 const NO_HANDLE = { fh: 0, openFlags: 0 };
-const NO_NAMES: readonly ByteName[] = [];
 
 /**
  * An overlay as the kernel sees it. Without handles: `open`, `opendir`, `flush` and `fsync` are
@@ -82,10 +80,7 @@ export class OverlayFileSystem implements FileSystem {
 
   setattr(nodeid: NodeId, change: SetAttr, caller: Caller): Attr {
     const node = this.#tree.node(nodeid);
-    // Before somebody without CAP_FSETID writes to a set-id file, the kernel asks for nothing at
-    // all, and takes the mode from the answer; it does not ask for it after the write.
-    const drop = caller.uid !== 0 && Object.keys(change).length === 1;
-    return setAttributes(this.#tree, node, drop ? { killSuidgid: true } : change);
+    return setAttributes(this.#tree, node, withKill(change, caller), caller);
   }
 
   readlink(nodeid: NodeId): Buffer {
@@ -122,7 +117,7 @@ export class OverlayFileSystem implements FileSystem {
     removeDir(this.#tree, this.#tree.directory(parent), name);
   }
 
-  rename(rename: Rename, caller: Owner = ROOT): void {
+  rename(rename: Rename, caller: Caller = ROOT_CALLER): void {
     const tree = this.#tree;
     const ends = {
       parent: tree.directory(rename.parent),
@@ -146,8 +141,9 @@ export class OverlayFileSystem implements FileSystem {
     return this.#tree.contents.read(this.#tree.node(nodeid), into, offset);
   }
 
-  write({ nodeid, offset, data, killSuidgid }: Write): number {
-    return writeFile(this.#tree, this.#tree.node(nodeid), { offset, data, killSuidgid });
+  write({ nodeid, offset, data, killSuidgid }: Write, caller: Caller = ROOT_CALLER): number {
+    const write = { offset, data, killSuidgid, caller };
+    return writeFile(this.#tree, this.#tree.node(nodeid), write);
   }
 
   readdir(nodeid: NodeId, _fh: number, offset: number, sink: DirSink): void {
@@ -163,12 +159,11 @@ export class OverlayFileSystem implements FileSystem {
   }
 
   getxattr(nodeid: NodeId, name: ByteName): Buffer | undefined {
-    return this.#tree.node(nodeid).xattrs?.get(name);
+    return getXattr(this.#tree.node(nodeid), name);
   }
 
-  listxattr(nodeid: NodeId): readonly ByteName[] {
-    const { xattrs } = this.#tree.node(nodeid);
-    return xattrs === undefined ? NO_NAMES : [...xattrs.keys()];
+  listxattr(nodeid: NodeId, caller: Caller = ROOT_CALLER): readonly ByteName[] {
+    return listXattrs(this.#tree.node(nodeid), caller);
   }
 
   removexattr(nodeid: NodeId, name: ByteName): void {
@@ -199,4 +194,16 @@ export class OverlayFileSystem implements FileSystem {
 function referenced(node: Node): Node {
   node.nlookup += 1;
   return node;
+}
+
+/**
+ * Where a set-id file is to lose its bits, the kernel leaves them out of what it asks for, and
+ * takes the mode from the answer: it asks for nothing at all before a write of somebody without
+ * CAP_FSETID, and for a new ctime alone for a chown(2) that names neither owner nor group.
+ */
+function withKill(change: SetAttr, caller: Caller): SetAttr {
+  const fields = Object.keys(change).length;
+  const isChown = fields === 2 && change.ctime !== undefined;
+  const isWrite = fields === 1 && caller.uid !== 0;
+  return isChown || isWrite ? { ...change, killSuidgid: true } : change;
 }

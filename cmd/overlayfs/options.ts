@@ -15,6 +15,8 @@ export interface MountSettings {
   exec: boolean;
   allowOther: boolean;
   debug: boolean;
+  userXattr: boolean;
+  isSynced: boolean;
 }
 
 /** One option of `-o`. */
@@ -64,6 +66,8 @@ export const OPTIONS: Readonly<Record<string, OptionSpec>> = {
   exec: flag('programs can be run (the default)', (s) => (s.exec = true)),
   noexec: flag('they cannot', (s) => (s.exec = false)),
   allow_other: flag('all users may enter (the default)', (s) => (s.allowOther = true)),
+  userxattr: flag('opaque directories by `user.overlay.opaque`', (s) => (s.userXattr = true)),
+  volatile: flag('the end of the mount does not wait for the disk', (s) => (s.isSynced = false)),
   allow_root: warned('none', 'root may enter in any case'),
   debug: flag('as `-d`', (s) => (s.debug = true)),
   default_permissions: silent('always'),
@@ -84,6 +88,8 @@ export function defaultSettings(isRoot: boolean): MountSettings {
     exec: true,
     allowOther: true,
     debug: false,
+    userXattr: false,
+    isSynced: true,
   };
 }
 

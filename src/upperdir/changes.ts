@@ -1,0 +1,315 @@
+import { WHITEOUT } from '../layer/types.js';
+import { loadAll, loadNames } from '../overlay/load-names.js';
+import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from '../overlay/lower.js';
+import type { Node } from '../overlay/node.js';
+import { linksOf } from '../overlay/node.js';
+import type { PlainLower } from '../overlay/plain-lower.js';
+import { isDirNode, type DirNode, type Tree } from '../overlay/tree.js';
+import { displayName, type ByteName } from '../util/byte-name.js';
+import { hasCode, messageOf } from '../util/errors.js';
+import { sameAsOrigin } from './compare.js';
+import type { Change } from './journal.js';
+import { metadataOf } from './metadata.js';
+import type { Stage } from './stage.js';
+import { join } from './upper-format.js';
+
+/** A file that could not be written. */
+export interface Loss {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** What is to be done to the upper directory, and what cannot be. */
+export interface Changes {
+  readonly changes: readonly Change[];
+  readonly losses: readonly Loss[];
+}
+
+/**
+ * Compares a tree with its layers, of which `upper` is the topmost and the one to change; visits
+ * only what is marked dirty. What is new is made in the stage. A file that cannot be made (no
+ * space, a device in a user namespace) is left out and told.
+ */
+export function findChanges(tree: Tree, upper: PlainLower, stage: Stage): Changes {
+  const finder = new Finder(tree, upper, stage);
+  finder.run();
+  return finder;
+}
+
+class Finder implements Changes {
+  readonly changes: Change[] = [];
+  readonly losses: Loss[] = [];
+  readonly #tree: Tree;
+  readonly #upper: PlainLower;
+  readonly #stage: Stage;
+
+  constructor(tree: Tree, upper: PlainLower, stage: Stage) {
+    this.#tree = tree;
+    this.#upper = upper;
+    this.#stage = stage;
+  }
+
+  run(): void {
+    const root = this.#tree.root as DirNode;
+    this.#completeGroups(root);
+    this.#visitDir(root, '' as ByteName, root.dir.sources);
+  }
+
+  /**
+   * A lower file with several names is written under all of them or under none: finds those that
+   * are not loaded yet. One of the upper directory is one inode there whatever its names.
+   */
+  #completeGroups(root: DirNode): void {
+    this.#markMoved(root, root.dir.sources);
+    const missing: Node[] = [];
+    for (const node of this.#tree.groups()) {
+      if ((!node.changed && !node.relinked) || node.links === 0) continue;
+      if (this.#stage.isAdopted(node)) continue;
+      const links = linksOf(node);
+      for (const { parent } of links) this.#tree.markDirty(parent);
+      if (links.length < node.links) missing.push(node);
+    }
+    if (missing.length > 0) loadNames(this.#tree, missing);
+  }
+
+  /** What a moved directory has is written anew, so hard links into it are, too. */
+  #markMoved(dir: DirNode, full: readonly LowerRef[]): void {
+    if (!sameSources(dir.dir.sources, full)) {
+      loadAll(this.#tree, dir, (node) => {
+        if (!node.isDir && node.links > 1) node.relinked = true;
+      });
+      return;
+    }
+    if (!dir.dirty) return;
+    for (const [name, child] of dir.dir.children) {
+      if (isDirNode(child)) this.#markMoved(child, findLower(full, name));
+    }
+  }
+
+  /** A directory that the upper directory has, at `at`, and that stays. */
+  #visitDir(node: DirNode, at: ByteName, full: readonly LowerRef[]): void {
+    if (!node.dirty && !node.changed) return;
+    const before = this.changes.length;
+    const [upper] = full;
+    const low = full.filter(({ layer }) => layer !== this.#upper);
+    const { children, hidden } = node.dir;
+    for (const name of hidden ?? []) {
+      if (!children.has(name)) this.#visitRemoved({ at, upper, low, name });
+    }
+    for (const [name, child] of children) this.#visitChild(child, { at, upper, low, name, full });
+    const isTouched = this.changes.slice(before).some((change) => isEntryOf(change, at));
+    if (isTouched || !sameAsOrigin(node).metadata) this.#setMetadata(node, at);
+  }
+
+  #setMetadata(node: Node, at: ByteName): void {
+    this.changes.push({ kind: 'meta', at, metadata: metadataOf(node) });
+  }
+
+  #visitRemoved({ at, upper, low, name }: Place): void {
+    const entry = upper?.layer.child(upper.handle, name);
+    const path = below(at, name);
+    if (findLower(low, name).length === 0) {
+      if (typeof entry === 'number') this.changes.push({ kind: 'remove', at: path });
+      return;
+    }
+    if (entry === WHITEOUT) return;
+    this.#attempt(path, () => {
+      const marked = this.#stage.whiteoutName(name);
+      this.#place(below(at, marked), (to) => this.#stage.makeWhiteout(to));
+      if (marked !== name && entry !== undefined) this.changes.push({ kind: 'remove', at: path });
+    });
+  }
+
+  #visitChild(child: Node, place: Place & { full: readonly LowerRef[] }): void {
+    const { at, low, name } = place;
+    const path = below(at, name);
+    const full = findLower(place.full, name);
+    if (!isDirNode(child)) {
+      this.#visitFile(child, path, full);
+      return;
+    }
+    if (full.length > 0 && sameSources(child.dir.sources, full)) {
+      if (full[0]?.layer === this.#upper) this.#visitDir(child, path, full);
+      else this.#placeMerged(child, path, full);
+      return;
+    }
+    const isOpaque = isLowerDir(findLower(low, name)[0]);
+    this.#attempt(path, () => {
+      this.#place(path, (to, metas) => this.#buildWhole(child, { to, at: path, isOpaque, metas }));
+    });
+  }
+
+  #visitFile(node: Node, path: ByteName, full: readonly LowerRef[]): void {
+    const same = sameAsOrigin(node);
+    const isAdopted = this.#stage.isAdopted(node);
+    if (sameRef(full[0], node.origin)) {
+      if (isAdopted) {
+        if (!same.metadata) this.#setMetadata(node, path);
+        return;
+      }
+      if (same.content && same.metadata && !isRegrouped(node)) return;
+    }
+    this.#attempt(path, () => {
+      this.#place(path, (to) => this.#stage.makeFile(node, to));
+      if (isAdopted && !same.metadata) this.#setMetadata(node, path);
+    });
+  }
+
+  /** Makes something in the stage and has it placed. */
+  #place(at: ByteName, make: (to: Buffer, metas: Change[]) => boolean | void): void {
+    const staged = this.#stage.newName();
+    const metas: Change[] = [];
+    if (make(this.#stage.pathOf(staged), metas) === false) return;
+    this.changes.push({ kind: 'place', at, staged }, ...metas);
+  }
+
+  /** A directory that only lower layers have: it gets what changed in it, if anything did. */
+  #placeMerged(node: DirNode, at: ByteName, full: readonly LowerRef[]): void {
+    if (!node.dirty && !node.changed) return;
+    this.#attempt(at, () => {
+      this.#place(at, (to, metas) => {
+        let isMade = false;
+        const make = (): void => {
+          if (!isMade) this.#stage.makeDir(to);
+          isMade = true;
+        };
+        this.#buildMerged(node, { to, at, metas, full, make });
+        return isMade;
+      });
+    });
+  }
+
+  #buildMerged(node: DirNode, { to, at, metas, full, make }: MergedDir): void {
+    if (!node.dirty && !node.changed) return;
+    let isMade = false;
+    const makeHere = (): void => {
+      if (isMade) return;
+      make();
+      isMade = true;
+    };
+    if (!sameAsOrigin(node).metadata) makeHere();
+    const { children, hidden } = node.dir;
+    for (const name of hidden ?? []) {
+      if (children.has(name) || findLower(full, name).length === 0) continue;
+      this.#attempt(below(at, name), () => {
+        makeHere();
+        this.#stage.makeWhiteout(join(to, this.#stage.whiteoutName(name)));
+      });
+    }
+    for (const [name, child] of children) {
+      const low = findLower(full, name);
+      const inner = { to: join(to, name), at: below(at, name), metas };
+      if (!isDirNode(child)) {
+        const same = sameAsOrigin(child);
+        const isKept = sameRef(low[0], child.origin) && same.content && same.metadata;
+        if (isKept && !isRegrouped(child)) continue;
+        makeHere();
+        this.#buildFile(child, inner);
+      } else if (low.length > 0 && sameSources(child.dir.sources, low)) {
+        const makeInner = (): void => {
+          makeHere();
+          this.#stage.makeDir(inner.to);
+        };
+        this.#buildMerged(child, { ...inner, full: low, make: makeInner });
+      } else {
+        makeHere();
+        this.#buildWhole(child, { ...inner, isOpaque: isLowerDir(low[0]) });
+      }
+    }
+    if (isMade) this.#stage.finishDir(node, to, false);
+  }
+
+  /** A directory that stands by itself: everything in it is written. */
+  #buildWhole(node: DirNode, { to, at, isOpaque, metas }: WholeDir): void {
+    this.#stage.makeDir(to);
+    for (const name of this.#tree.names(node)) {
+      const child = this.#tree.lookup(node, name);
+      if (child === undefined) continue;
+      const inner = { to: join(to, name), at: below(at, name), metas };
+      if (isDirNode(child)) {
+        this.#attempt(inner.at, () => this.#buildWhole(child, { ...inner, isOpaque: false }));
+      } else {
+        this.#buildFile(child, inner);
+      }
+    }
+    this.#stage.finishDir(node, to, isOpaque);
+  }
+
+  #buildFile(node: Node, { to, at, metas }: NewFile): void {
+    this.#attempt(at, () => {
+      this.#stage.makeFile(node, to);
+      if (this.#stage.isAdopted(node) && !sameAsOrigin(node).metadata) {
+        metas.push({ kind: 'meta', at, metadata: metadataOf(node) });
+      }
+    });
+  }
+
+  /** Does what may fail for one file alone. */
+  #attempt(path: ByteName, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (
+        !hasCode(
+          error,
+          'ENOSPC',
+          'EDQUOT',
+          'EPERM',
+          'EINVAL',
+          'EOPNOTSUPP',
+          'ENOTSUP',
+          'EFBIG',
+          'ENAMETOOLONG',
+          'EOVERFLOW',
+          'EIO',
+          'EMLINK',
+        )
+      )
+        throw error;
+      this.losses.push({ path: displayName(path), reason: messageOf(error) });
+    }
+  }
+}
+
+/** A name in a directory that the upper directory has. */
+interface Place {
+  readonly at: ByteName;
+  readonly name: ByteName;
+  /** The directory in the upper directory. */
+  readonly upper: LowerRef | undefined;
+  /** The directories of lower layers that it merges. */
+  readonly low: readonly LowerRef[];
+}
+
+/** Something to be made in the stage at `to`, which comes to `at`; `metas` are for afterwards. */
+interface NewFile {
+  readonly to: Buffer;
+  readonly at: ByteName;
+  readonly metas: Change[];
+}
+
+interface WholeDir extends NewFile {
+  readonly isOpaque: boolean;
+}
+
+interface MergedDir extends NewFile {
+  readonly full: readonly LowerRef[];
+  /** Makes the directory, and those it lies in. */
+  readonly make: () => void;
+}
+
+function below(dir: ByteName, name: ByteName): ByteName {
+  return (dir === '' ? name : `${dir}/${name}`) as ByteName;
+}
+
+/** Whether a change is one of a directory's own entries. */
+function isEntryOf(change: Change, dir: ByteName): boolean {
+  if (change.kind === 'meta') return false;
+  const slash = change.at.lastIndexOf('/');
+  return (slash < 0 ? '' : change.at.slice(0, slash)) === dir;
+}
+
+/** Whether a file's names changed: then all are written, as one inode. */
+function isRegrouped(node: Node): boolean {
+  return node.relinked && node.links > 1;
+}

@@ -1,0 +1,81 @@
+import fs from 'node:fs';
+import path from 'node:path';
+
+import { O_DIRECTORY, O_PATH, O_RDONLY } from '../sys/constants.js';
+import type { Fd } from '../sys/fd.js';
+import { openat } from '../sys/file.js';
+import { fstat } from '../sys/stat.js';
+import { UserError, hasCode } from '../util/errors.js';
+
+/**
+ * An open directory. Its files are reached through the descriptor: a mount that covers its path
+ * does not cover them.
+ */
+export class OpenDir implements Disposable {
+  /** As it was given. */
+  readonly name: string;
+  readonly fd: Fd;
+  /** Device and inode number. */
+  readonly id: string;
+  readonly device: string;
+
+  private constructor(name: string, fd: Fd) {
+    this.name = name;
+    this.fd = fd;
+    const { dev, ino } = fstat(fd);
+    this.id = `${dev} ${ino}`;
+    this.device = dev;
+  }
+
+  /** Opens a directory of the command line; `option` is where it was named. */
+  static open(option: string, name: string): OpenDir {
+    const access = option === 'lowerdir' ? O_PATH : O_RDONLY;
+    try {
+      return new OpenDir(name, openat(undefined, name, access | O_DIRECTORY));
+    } catch (error) {
+      const why = hasCode(error, 'ENOENT')
+        ? 'there is no such directory'
+        : hasCode(error, 'ENOTDIR')
+          ? 'it is not a directory'
+          : hasCode(error, 'EACCES', 'EPERM')
+            ? 'permission denied'
+            : undefined;
+      if (why === undefined) throw error;
+      const hint = why.startsWith('there') ? { hint: `mkdir -p ${name}` } : {};
+      const message = `Cannot use '${name}' as ${option}: ${why}`;
+      throw new UserError('TSB_USAGE', message, { ...hint, cause: error });
+    }
+  }
+
+  /** A path that leads into it, and not to a link. */
+  get path(): string {
+    return `/proc/self/fd/${this.fd.raw}/.`;
+  }
+
+  [Symbol.dispose](): void {
+    this.fd[Symbol.dispose]();
+  }
+}
+
+/** Throws unless the directories can be the upper and the work directory of one mount. */
+export function assertPair(upper: OpenDir, work: OpenDir): void {
+  if (upper.device !== work.device) {
+    throw new UserError(
+      'TSB_USAGE',
+      `Cannot use workdir '${work.name}': found it on another file system than upperdir ` +
+        `'${upper.name}', want the same`,
+    );
+  }
+  const [above, below] = [upper, work].map(({ name }) => fs.realpathSync(name)) as [string, string];
+  if (isWithin(above, below) || isWithin(below, above)) {
+    throw new UserError(
+      'TSB_USAGE',
+      `Cannot use workdir '${work.name}' with upperdir '${upper.name}': one is in the other`,
+    );
+  }
+}
+
+function isWithin(dir: string, other: string): boolean {
+  const relative = path.relative(dir, other);
+  return relative === '' || (relative !== '..' && !relative.startsWith('../'));
+}

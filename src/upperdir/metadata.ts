@@ -1,0 +1,61 @@
+import { isOverlayXattr, storedXattrName } from '../overlay/overlay-xattrs.js';
+import { typeOf, type Node } from '../overlay/node.js';
+import { S_IFLNK } from '../sys/constants.js';
+import { withShortPath } from '../sys/deep-path.js';
+import { fchmodat, fchownat, utimensat, type Time } from '../sys/directory.js';
+import { getxattr, listxattr, removexattr, setxattr } from '../sys/xattr.js';
+import type { ByteName } from '../util/byte-name.js';
+
+/** What an inode has besides its content; JSON. */
+export interface Metadata {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly atime: Time;
+  readonly mtime: Time;
+  /** Names as they are on the disk, values in base64. */
+  readonly xattrs: readonly (readonly [ByteName, string])[];
+}
+
+/** What a node has. */
+export function metadataOf(node: Node): Metadata {
+  const { mode, uid, gid, xattrs } = node;
+  return {
+    mode,
+    uid,
+    gid,
+    atime: { sec: node.atimeSec, nsec: node.atimeNsec },
+    mtime: { sec: node.mtimeSec, nsec: node.mtimeNsec },
+    xattrs: [...(xattrs ?? [])].map(([name, value]) => [
+      storedXattrName(name),
+      value.toString('base64'),
+    ]),
+  };
+}
+
+/**
+ * Gives a file on the disk its metadata; notes of overlay file systems stay. Of a directory after
+ * its entries, which change its times and inherit its ACL. Idempotent.
+ */
+export function applyMetadata(path: Buffer, metadata: Metadata): void {
+  withShortPath(path, (at) => {
+    const { mode, uid, gid, atime, mtime } = metadata;
+    const isSymlink = typeOf(mode) === S_IFLNK;
+    // In this order: a change of owner clears set-id bits and capabilities.
+    fchownat(undefined, at, uid, gid);
+    if (!isSymlink) fchmodat(undefined, at, mode & 0o7777);
+    applyXattrs(at, metadata);
+    utimensat(undefined, at, { atime, mtime });
+  });
+}
+
+function applyXattrs(path: Buffer, { xattrs }: Metadata): void {
+  const wanted = new Set(xattrs.map(([name]) => name));
+  for (const name of listxattr(path)) {
+    if (!wanted.has(name) && !isOverlayXattr(name)) removexattr(path, name);
+  }
+  for (const [name, text] of xattrs) {
+    const value = Buffer.from(text, 'base64');
+    if (getxattr(path, name)?.equals(value) !== true) setxattr(path, name, value);
+  }
+}

@@ -28,12 +28,21 @@ const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 const S_IFLNK = 0o120000;
 const S_IFREG = 0o100000;
+/** Of an inode without a name: the root. */
+const NO_ENTRY = 0xffffffff;
 const RESERVED = /^\.{0,2}$/;
 
 function damaged(what: string): never {
   throw new UserError('TSB_STORE', `Cannot read a layer index: ${what}`, {
     hint: STORE_DAMAGED_HINT,
   });
+}
+
+/** The names of all inodes: directory and entry of the first, and those of hard links. */
+interface InodeNames {
+  readonly dirs: Uint32Array;
+  readonly entries: Uint32Array;
+  readonly further: ReadonlyMap<Row, readonly { readonly dir: Row; readonly entry: number }[]>;
 }
 
 /**
@@ -50,6 +59,7 @@ export class LayerIndex {
   readonly #inodesAt: number;
   readonly #entriesAt: number;
   readonly #heapAt: number;
+  #names: InodeNames | undefined;
 
   private constructor(bytes: Buffer) {
     const layerCount = bytes.readUInt32LE(HEADER.layerCount);
@@ -255,28 +265,49 @@ export class LayerIndex {
     return this.#u32(dir, INODE.entryCount);
   }
 
-  /** Every path of these inodes, found in one pass over all entries. */
+  /** Every path of these inodes. The first call passes over all entries, later ones do not. */
   pathsOf(rows: ReadonlySet<Row>): ByteName[][] {
-    const found: { readonly dir: Row; readonly entry: number }[] = [];
-    const parents = new Uint32Array(this.inodeCount);
-    const entries = new Uint32Array(this.inodeCount);
+    const { dirs, entries, further } = (this.#names ??= this.#findNames());
+    const pathOf = (dir: Row, entry: number): ByteName[] => {
+      const path = [this.#name(entry)];
+      // A parent's row is smaller, also in a damaged index.
+      for (let at = dir; at !== 0; at = dirs[at] ?? 0) {
+        const name = entries[at] ?? NO_ENTRY;
+        if (name === NO_ENTRY) damaged(`found no name of directory ${at}`);
+        path.push(this.#name(name));
+      }
+      return path.reverse();
+    };
+    const paths: ByteName[][] = [];
+    for (const row of rows) {
+      const entry = entries[row] ?? NO_ENTRY;
+      if (entry !== NO_ENTRY) paths.push(pathOf(dirs[row] ?? 0, entry));
+      for (const each of further.get(row) ?? []) paths.push(pathOf(each.dir, each.entry));
+    }
+    return paths;
+  }
+
+  #findNames(): InodeNames {
+    const dirs = new Uint32Array(this.inodeCount);
+    const entries = new Uint32Array(this.inodeCount).fill(NO_ENTRY);
+    const further = new Map<Row, { readonly dir: Row; readonly entry: number }[]>();
     for (let dir = 0; dir < this.inodeCount; dir++) {
       if (!this.isDir(dir)) continue;
       const { first, end } = this.#range(dir);
       for (let entry = first; entry < end; entry++) {
         const row = this.#child(dir, entry);
         if (row === WHITEOUT) continue;
-        parents[row] = dir;
-        entries[row] = entry;
-        if (rows.has(row)) found.push({ dir, entry });
+        if (entries[row] === NO_ENTRY) {
+          dirs[row] = dir;
+          entries[row] = entry;
+          continue;
+        }
+        const names = further.get(row) ?? [];
+        names.push({ dir, entry });
+        further.set(row, names);
       }
     }
-    return found.map(({ dir, entry }) => {
-      const path = [this.#name(entry)];
-      // A parent's row is smaller, also in a damaged index.
-      for (let at = dir; at !== 0; at = parents[at] ?? 0) path.push(this.#name(entries[at] ?? 0));
-      return path.reverse();
-    });
+    return { dirs, entries, further };
   }
 
   /** A directory's entries, sorted by the bytes of the names. */

@@ -309,6 +309,25 @@ async function assertApplied(fixture: LayerFixture, ids: LayerId[], want: string
   assert.deepEqual(await applied.describe(fixture.dirOf), want);
 }
 
+test('a later step counts the names of a file that are left', (t) => {
+  const fixture = new LayerFixture(t);
+  const base = fixture.step([], populate);
+  const one = fixture.step([base], (sh) => sh.rm('/lower/dir/a'));
+  const two = fixture.step([base, one], (sh) => sh.write('/lower/n', 'n'));
+  const three = fixture.step([base, one, two], (sh) => sh.rmRf('/lower/dir'));
+  const file = fixture.step([base, one, two, three], (sh) => sh.write('/lower/dir', 'a file'));
+  for (const [ids, nlink] of [
+    [[base], 3],
+    [[base, one], 2],
+    [[base, one, two], 2],
+    [[base, one, two, three], 1],
+    [[base, one, two, three, file], 1],
+  ] as const) {
+    using overlay = fixture.open(ids);
+    assert.equal(new Shell(new OverlayFileSystem(overlay)).stat('/lower/c').nlink, nlink);
+  }
+});
+
 test('commit() refuses directories that are nested beyond the depth of a layer', (t) => {
   const fixture = new LayerFixture(t);
   using overlay = fixture.open([], fixture.newId());

@@ -14,6 +14,7 @@ import {
   type LowerRef,
 } from './lower.js';
 import { NodeNumbers, NodeTable, ROOT_NUMBER } from './node-table.js';
+import { countVisibleNames } from './visible-names.js';
 import { Directory, Node, addLink, dropLink, isDirMode, linksOf } from './node.js';
 
 /** Cookies of a listing: 1 and 2 are `.` and `..`. */
@@ -45,6 +46,8 @@ export class Tree {
   readonly #numbers: NodeNumbers;
   /** Files of lower layers with several names there. */
   readonly #groups = new Set<Node>();
+  /** How many names of them are shown, by number. */
+  readonly #nameCounts = new Map<number, number>();
   #readOnly: boolean;
   /** Nodes loaded since the last trim. */
   #loads = 0;
@@ -110,9 +113,9 @@ export class Tree {
       const [top] = refs;
       dir = new Directory(refs, refs.length === 1 ? top?.layer.subdirs(top.handle) : undefined);
     } else {
-      nlink = layer.nlink(handle);
-      const known = nlink > 1 ? this.#nodes.get(ino) : undefined;
+      const known = layer.nlink(handle) > 1 ? this.#nodes.get(ino) : undefined;
       if (known !== undefined) return known;
+      nlink = this.#countNames(ino, origin);
     }
     const node = new Node(ino, mode, dir === undefined ? { origin } : { dir, origin });
     layer.load(handle, node);
@@ -121,6 +124,17 @@ export class Tree {
     this.#loads += 1;
     if (nlink > 1) this.#groups.add(node);
     return node;
+  }
+
+  /** Layers do not change: what was counted once is remembered. */
+  #countNames(ino: number, ref: LowerRef): number {
+    if (ref.layer.nlink(ref.handle) < 2) return 1;
+    let count = this.#nameCounts.get(ino);
+    if (count === undefined) {
+      count = countVisibleNames(this.layers, ref);
+      this.#nameCounts.set(ino, count);
+    }
+    return count;
   }
 
   /** The node under a name of a directory; every lookup of the tree goes through here. */

@@ -40,6 +40,8 @@ export interface Attr {
 export interface Entry {
   readonly nodeid: NodeId;
   readonly attr: Attr;
+  /** How long the attributes stay known; 0: the kernel asks. Default: as the mount has it. */
+  readonly attrTimeoutSec?: number;
 }
 
 /**

@@ -56,21 +56,38 @@ export const ARGUMENTS: Readonly<Record<OperationName, readonly string[]>> = {
 export const OPERATION_NAMES: readonly OperationName[] = Object.keys(ARGUMENTS) as OperationName[];
 
 /**
+ * The operations of a file system as an object of their own, so that some can be replaced:
+ * `{ ...bindOperations(fileSystem), lookup }`.
+ */
+export function bindOperations(fileSystem: FileSystem): FileSystem {
+  return eachOperation(fileSystem, (_, handler) => handler);
+}
+
+/** Makes a file system of what `wrap` makes of each operation that there is. */
+function eachOperation(
+  fileSystem: FileSystem,
+  wrap: (name: OperationName, handler: Handler) => Handler,
+): FileSystem {
+  // By name: a file system may be an instance of a class, whose methods are not enumerable.
+  const handlers = fileSystem as Partial<Record<OperationName, unknown>>;
+  const wrapped: Record<string, Handler> = {};
+  for (const name of OPERATION_NAMES) {
+    const handler = handlers[name];
+    if (typeof handler !== 'function') continue;
+    wrapped[name] = wrap(name, (handler as Handler).bind(fileSystem));
+  }
+  return wrapped as unknown as FileSystem;
+}
+
+/**
  * The same file system with an interceptor that sees every call, its end, and what it came to. It
  * has exactly the operations that `fileSystem` has: the kernel notices no difference. A promise is
  * over when it has settled.
  */
 export function intercept<T>(fileSystem: FileSystem, interceptor: Interceptor<T>): FileSystem {
-  const wrapped: Record<string, Handler> = {};
-  // By name: a file system may be an instance of a class, whose methods are not enumerable.
-  const handlers = fileSystem as Partial<Record<OperationName, unknown>>;
-  for (const name of OPERATION_NAMES) {
-    const handler = handlers[name];
-    if (typeof handler !== 'function') continue;
-    const call = (handler as Handler).bind(fileSystem);
-    wrapped[name] = name === 'readdir' ? listing(call, interceptor) : wrap(name, call, interceptor);
-  }
-  return wrapped as unknown as FileSystem;
+  return eachOperation(fileSystem, (name, handler) =>
+    name === 'readdir' ? listing(handler, interceptor) : wrap(name, handler, interceptor),
+  );
 }
 
 function wrap<T>(name: OperationName, handler: Handler, interceptor: Interceptor<T>): Handler {

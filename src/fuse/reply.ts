@@ -121,7 +121,7 @@ export function encodeEntry(reply: Reply, entry: Entry, timeouts: Timeouts): voi
   reply.u64(entry.nodeid);
   reply.u64(0);
   reply.u64(timeouts.entrySec);
-  reply.u64(timeouts.attrSec);
+  reply.u64(entry.attrTimeoutSec ?? timeouts.attrSec);
   reply.u64(0);
   putAttr(reply, entry.attr);
 }

@@ -4,6 +4,7 @@ import { STDERR_LOGGER } from '../fuse/serve.js';
 import type { FuseLogger } from '../fuse/session.js';
 import { StatsFileSystem } from '../fuse/stats-filesystem.js';
 import { openLogger, type LogTarget, type Logger } from '../util/log.js';
+import { AccessRecorder } from './access-recorder.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
 import type { Overlay } from './overlay.js';
 import type { MountReport, MountRequest } from './server-messages.js';
@@ -43,7 +44,9 @@ export interface Observed {
 
 /** Puts around the file system what the request and the log ask for, and nothing else. */
 export function observe(overlay: Overlay, request: MountRequest, log: ServerLog): Observed {
-  let fileSystem: FileSystem = new OverlayFileSystem(overlay);
+  const own = new OverlayFileSystem(overlay);
+  const recorder = request.record === true ? new AccessRecorder(overlay.tree) : undefined;
+  let fileSystem: FileSystem = recorder === undefined ? own : recorder.watch(own);
   let stats: StatsFileSystem | undefined;
   if (request.stats === true || log.figures !== undefined) {
     fileSystem = stats = new StatsFileSystem(fileSystem);
@@ -55,7 +58,10 @@ export function observe(overlay: Overlay, request: MountRequest, log: ServerLog)
       const operations = stats?.snapshot();
       const { mountpoint } = request;
       if (operations !== undefined) log.figures?.debug({ mountpoint, operations }, 'unmounted');
-      return request.stats === true && operations !== undefined ? { stats: operations } : {};
+      return {
+        ...(request.stats === true && operations !== undefined && { stats: operations }),
+        ...(recorder !== undefined && { accesses: recorder.record() }),
+      };
     },
   };
 }

@@ -2,6 +2,7 @@ import { ERROR_CODES, type ErrorCode } from '../util/error-codes.js';
 import { UserError, messageOf } from '../util/errors.js';
 import { FsError, errnoNumber } from '../sys/errno.js';
 import type { StatsSnapshot } from '../fuse/stats-filesystem.js';
+import type { AccessRecord } from './access-record.js';
 import type { CommitResult } from './commit.js';
 import type { Lower } from './overlay.js';
 import type { Synthetic } from './synthetic.js';
@@ -29,11 +30,14 @@ export interface MountRequest {
   readonly readOnly?: boolean | undefined;
   /** Count and time the kernel's requests: see {@link MountReport}. */
   readonly stats?: boolean | undefined;
+  /** Record how the lower layers are used: see {@link MountReport}. */
+  readonly record?: boolean | undefined;
 }
 
 /** What was seen of a mount while it was used; only what was asked for. */
 export interface MountReport {
   readonly stats?: StatsSnapshot;
+  readonly accesses?: AccessRecord;
 }
 
 /** To the process. */

@@ -46,14 +46,15 @@ export class DevFuseChannel implements Channel {
   #spins = 0;
   #hits = 0;
   #pause = 0;
+  #nonblocking: boolean | undefined;
 
   constructor(fd: Fd, options: { readonly spinMicros?: number } = {}) {
     this.#fd = fd;
     this.#spinNanos = BigInt((options.spinMicros ?? 0) * 1000);
-    setNonblocking(fd, this.#spinNanos > 0n);
   }
 
   receive(into: Buffer): number | undefined {
+    this.#setNonblocking(this.#spinNanos > 0n);
     for (;;) {
       const received = receiveOnce(this.#fd, into);
       if (received.kind === 'request') return received.bytes;
@@ -64,6 +65,23 @@ export class DevFuseChannel implements Channel {
       if (spun.kind === 'gone') return undefined;
       waitReadable(this.#fd);
     }
+  }
+
+  /** Like {@link receive}; `'other'`: there is something to read from `other`, nothing is lost. */
+  receiveUnless(into: Buffer, other: Fd): number | 'other' | undefined {
+    this.#setNonblocking(true);
+    for (;;) {
+      if (waitReadable(this.#fd, other)) return 'other';
+      const received = receiveOnce(this.#fd, into);
+      if (received.kind === 'request') return received.bytes;
+      if (received.kind === 'gone') return undefined;
+    }
+  }
+
+  #setNonblocking(nonblocking: boolean): void {
+    if (nonblocking === this.#nonblocking) return;
+    setNonblocking(this.#fd, nonblocking);
+    this.#nonblocking = nonblocking;
   }
 
   send(reply: Buffer, length: number): number {

@@ -33,7 +33,7 @@ import type {
   Write,
 } from './filesystem.js';
 import type { MemoryNode } from './memory-node.js';
-import { attrOf, isDir, killPrivileges, resize } from './memory-node.js';
+import { attrOf, isDir, killPrivileges, resize, seek } from './memory-node.js';
 import { MemoryTree } from './memory-tree.js';
 
 const DOT = '.' as ByteName;
@@ -188,9 +188,7 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   lseek(nodeid: NodeId, _fh: number, offset: number, whence: number): number {
-    const { size } = this.#tree.node(nodeid);
-    if (offset >= size) throw new FsError('ENXIO', 'lseek');
-    return whence === SEEK_DATA ? offset : size;
+    return seek(this.#tree.node(nodeid), offset, whence === SEEK_DATA);
   }
 
   readdir(nodeid: NodeId, _fh: number, offset: number, sink: DirSink): void {

@@ -107,6 +107,22 @@ export function resize(node: MemoryNode, size: number): void {
   node.size = size;
 }
 
+const ZEROS = Buffer.alloc(BLKSIZE);
+
+/** Where data (or else a hole: a block of zeros, or the end) begins, from `offset` on; ENXIO. */
+export function seek(node: MemoryNode, offset: number, data: boolean): number {
+  const { size } = node;
+  if (offset >= size) throw new FsError('ENXIO', 'lseek');
+  for (let at = offset; at < size; at = at - (at % BLKSIZE) + BLKSIZE) {
+    const start = at - (at % BLKSIZE);
+    const block = node.data.subarray(start, Math.min(start + BLKSIZE, size));
+    const isData = !block.equals(ZEROS.subarray(0, block.length));
+    if (isData === data) return at;
+  }
+  if (data) throw new FsError('ENXIO', 'lseek');
+  return size;
+}
+
 /** What a change of content or owner takes away; `suidgid`: the set-id bits, too. */
 export function killPrivileges(node: MemoryNode, suidgid: boolean): void {
   if (isDir(node)) return;

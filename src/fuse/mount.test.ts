@@ -1,82 +1,6 @@
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline/promises';
-import type { TestContext } from 'node:test';
 import test from 'node:test';
-import { requires } from '../testing/requires.js';
-
-const SERVER = join(import.meta.dirname, '../testing/memory-server.js');
-const SYS = join(import.meta.dirname, '../sys');
-
-/**
- * A mount in a mount namespace that only its server, and the commands run here, are in. Nothing
- * in this process touches it: a broken server must not hang the tests.
- */
-class TestMount implements AsyncDisposable {
-  readonly #server: ChildProcess;
-  readonly #dir = mkdtempSync(join(tmpdir(), 'fuse-test-'));
-  readonly #lines: AsyncIterator<string>;
-
-  private constructor(mode: string) {
-    const args = ['--mount', '--propagation', 'private', process.execPath, SERVER, this.#dir, mode];
-    this.#server = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    assert.ok(this.#server.stdout);
-    this.#lines = createInterface({ input: this.#server.stdout })[Symbol.asyncIterator]();
-  }
-
-  static async start(mode: string): Promise<TestMount> {
-    const mount = new TestMount(mode);
-    assert.equal((await mount.#lines.next()).value, 'mounted');
-    return mount;
-  }
-
-  /** Runs a script in the mount; returns what it printed, both streams. */
-  run(script: string): string {
-    const enter = ['-t', this.pid, '-m', 'sh', '-c', `cd '${this.#dir}'\n${script}`];
-    const env = { ...process.env, LC_ALL: 'C' };
-    const options = { encoding: 'latin1' as const, env, timeout: 30_000 };
-    const { stdout, stderr, error } = spawnSync('nsenter', enter, options);
-    if (error !== undefined) throw error;
-    return stdout + stderr;
-  }
-
-  /** Runs JavaScript in the mount; `sys(file)` imports a file of src/sys. */
-  runScript(code: string): string {
-    const prelude = `import fs from 'node:fs'; const sys = (f) => import('${SYS}/' + f + '.js');`;
-    const quoted = `${prelude}\n${code}`.replaceAll("'", `'\\''`);
-    return this.run(`'${process.execPath}' --input-type=module -e '${quoted}'`);
-  }
-
-  /** The server's process id. */
-  get pid(): string {
-    return String(this.#server.pid);
-  }
-
-  /** Unmounts; the server's last line and exit code. */
-  async end(): Promise<[unknown, unknown]> {
-    const exited = once(this.#server, 'exit');
-    this.run(`cd /; umount '${this.#dir}'`);
-    return [(await this.#lines.next()).value, (await exited)[0]];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#server.exitCode === null && this.#server.signalCode === null) {
-      const exited = once(this.#server, 'exit');
-      this.#server.kill('SIGKILL');
-      await exited;
-    }
-    rmdirSync(this.#dir);
-  }
-}
-
-function ready(t: TestContext): boolean {
-  return requires(t, 'root', 'fuse', 'program:unshare', 'program:nsenter');
-}
+import { MemoryMount, canMount } from '../testing/memory-mount.js';
 
 const SCRIPTS: [string, string, string][] = [
   [
@@ -202,8 +126,8 @@ const JAVASCRIPT: [string, string, string][] = [
 
 for (const mode of ['sync', 'async']) {
   test(`a file system in memory, served ${mode}`, async (t) => {
-    if (!ready(t)) return;
-    await using mount = await TestMount.start(mode);
+    if (!canMount(t)) return;
+    await using mount = await MemoryMount.start(mode);
     const cases = [
       ...SCRIPTS.map(([name, script, want]) => ({ name, want, run: () => mount.run(script) })),
       ...JAVASCRIPT.map(([name, code, want]) => ({ name, want, run: () => mount.runScript(code) })),
@@ -226,8 +150,8 @@ for (const mode of ['sync', 'async']) {
 }
 
 test('a mount whose server is killed fails, and can be unmounted', async (t) => {
-  if (!ready(t)) return;
-  await using mount = await TestMount.start('sync');
+  if (!canMount(t)) return;
+  await using mount = await MemoryMount.start('sync');
   const script = `kill -9 ${mount.pid}; sleep 0.2; ls . 2>&1 | grep -c 'not connected'
     d=$PWD; cd /; umount "$d" && echo unmounted`;
   assert.equal(mount.run(script), '1\nunmounted\n');

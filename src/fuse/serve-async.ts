@@ -2,9 +2,12 @@ import { watchReadable, writeDevice } from '../sys/device.js';
 import { setNonblocking } from '../sys/file.js';
 import { receiveOnce } from './dev-fuse-channel.js';
 import type { FileSystem } from './filesystem.js';
+import { refusal } from './flushing-channel.js';
+import { LseekGate } from './lseek-gate.js';
+import { LseekParking } from './lseek-parking.js';
 import type { FuseDevice } from './mount.js';
 import type { ServeOptions } from './serve.js';
-import { STDERR_LOGGER, send } from './serve.js';
+import { SERVER, STDERR_LOGGER, deviceOf, needsFlush, send } from './serve.js';
 import type { Slot } from './session.js';
 import { Session } from './session.js';
 
@@ -35,6 +38,9 @@ class AsyncServer {
   readonly #session: Session;
   readonly #free: Slot[] = [];
   #slots = 0;
+  readonly #parking: LseekParking | undefined;
+  /** LSEEKs that have waited for dirty pages, and can be answered now. */
+  readonly #flushed: Buffer[] = [];
   #watch: Disposable | undefined;
   #gone = false;
   #finish: (() => void) | undefined;
@@ -43,14 +49,24 @@ class AsyncServer {
   constructor(device: FuseDevice, fileSystem: FileSystem, options: ServeOptions) {
     this.#device = device;
     this.#session = new Session(fileSystem, options, options.logger ?? STDERR_LOGGER);
+    if (!needsFlush(fileSystem, options)) return;
+    this.#parking = new LseekParking({
+      gate: new LseekGate(deviceOf(device)),
+      inoOf: async (nodeid) => (await fileSystem.getattr(nodeid, SERVER)).ino,
+      onFlushed: (request) => {
+        this.#flushed.push(request);
+        this.#pump();
+      },
+      onRefused: (request) => this.#refuse(request),
+    });
   }
 
   run(): Promise<void> {
-    return new Promise((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
       this.#finish = resolve;
       this.#fail = reject;
       this.#pump();
-    });
+    }).finally(() => this.#parking?.[Symbol.dispose]());
   }
 
   /** Reads requests until there is none, or no slot for one. */
@@ -62,9 +78,15 @@ class AsyncServer {
           this.#stopWatching();
           return;
         }
+        const flushed = this.#flushed.shift();
+        if (flushed !== undefined) {
+          this.#handle(slot, flushed.copy(slot.request));
+          continue;
+        }
         const received = receiveOnce(this.#device.fd, slot.request);
         if (received.kind === 'request') {
-          this.#handle(slot, received.bytes);
+          if (this.#parking?.takes(slot.request, received.bytes) === true) this.#free.push(slot);
+          else this.#handle(slot, received.bytes);
           continue;
         }
         this.#free.push(slot);
@@ -102,6 +124,11 @@ class AsyncServer {
       this.#fail?.(error);
     }
     this.#free.push(slot);
+  }
+
+  #refuse(request: Buffer): void {
+    const { buffer, length } = refusal(request);
+    writeDevice(this.#device.fd, buffer, length);
   }
 
   #acquire(): Slot | undefined {

@@ -2,9 +2,12 @@ import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
 
 import { FsError, errnoNumber } from '../sys/errno.js';
+import { fstatat } from '../sys/stat.js';
 import type { Channel } from './channel.js';
 import { DevFuseChannel } from './dev-fuse-channel.js';
-import type { FileSystem } from './filesystem.js';
+import type { Caller, FileSystem, NodeId } from './filesystem.js';
+import { FlushingChannel } from './flushing-channel.js';
+import { LseekGate } from './lseek-gate.js';
 import type { FuseDevice } from './mount.js';
 import type { MountOptions } from './negotiate.js';
 import type { FuseLogger, Slot } from './session.js';
@@ -39,7 +42,35 @@ export function serve(
   fileSystem: FileSystem,
   options: ServeOptions = {},
 ): void {
-  serveChannel(new DevFuseChannel(device.fd, options), fileSystem, options);
+  const channel = new DevFuseChannel(device.fd, options);
+  if (!needsFlush(fileSystem, options)) {
+    serveChannel(channel, fileSystem, options);
+    return;
+  }
+  using gate = new LseekGate(deviceOf(device));
+  const inoOf = (nodeid: NodeId): number | undefined => {
+    try {
+      const attr = fileSystem.getattr(nodeid, SERVER);
+      return attr instanceof Promise ? undefined : attr.ino;
+    } catch {
+      // Whatever it is: the LSEEK is refused, the server goes on.
+      return undefined;
+    }
+  };
+  serveChannel(new FlushingChannel({ channel, gate, inoOf }), fileSystem, options);
+}
+
+/** Who asks when the server itself does. */
+export const SERVER: Caller = { uid: 0, gid: 0, pid: 0 };
+
+/** Whether LSEEK has to wait for dirty pages. */
+export function needsFlush(fileSystem: FileSystem, { writebackCache }: ServeOptions): boolean {
+  return fileSystem.lseek !== undefined && writebackCache !== false;
+}
+
+/** The mount's `dev` as in `Statx`, without a request to its server: that is this process. */
+export function deviceOf({ mountpoint }: FuseDevice): string | undefined {
+  return fstatat(undefined, mountpoint, { follow: true, cached: true })?.dev;
 }
 
 /** Like {@link serve}, on any channel. */

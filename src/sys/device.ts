@@ -18,16 +18,22 @@ export function writeDevice(fd: Fd, data: Uint8Array, length: number): number {
 }
 
 const EINTR = errnoNumber('EINTR');
-const POLLFD = { bytes: 8, events: 4 } as const;
-const pollfd = Buffer.alloc(POLLFD.bytes);
+const POLLFD = { bytes: 8, events: 4, revents: 6 } as const;
+const pollfds = Buffer.alloc(2 * POLLFD.bytes);
 
-/** Blocks until reading would not, or the device has failed. */
-export function waitReadable(fd: Fd): void {
-  pollfd.writeInt32LE(fd.raw, 0);
-  pollfd.writeInt16LE(POLLIN, POLLFD.events);
-  while (libc.poll(pollfd, 1, -1) < 0) {
+/**
+ * Blocks until reading `fd` or `other` would not, or it has failed; returns whether it is
+ * `other`, perhaps both.
+ */
+export function waitReadable(fd: Fd, other?: Fd): boolean {
+  pollfds.writeInt32LE(fd.raw, 0);
+  pollfds.writeInt32LE(POLLIN, POLLFD.events);
+  pollfds.writeInt32LE(other?.raw ?? -1, POLLFD.bytes);
+  pollfds.writeInt32LE(POLLIN, POLLFD.bytes + POLLFD.events);
+  while (libc.poll(pollfds, 2, -1) < 0) {
     if (lastErrno() !== EINTR) throw failure('poll');
   }
+  return pollfds.readInt16LE(POLLFD.bytes + POLLFD.revents) !== 0;
 }
 
 /**

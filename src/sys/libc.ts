@@ -32,6 +32,7 @@ const PROTOTYPES = {
   fsync: 'int fsync(int)',
   fdatasync: 'int fdatasync(int)',
   syncfs: 'int syncfs(int)',
+  syncFileRange: 'int sync_file_range(int, int64_t, int64_t, uint32_t)',
   flock: 'int flock(int, int)',
   statx: 'int statx(int, const char *, int, uint32_t, void *)',
   statfs: 'int statfs(const char *, void *)',

@@ -1,4 +1,9 @@
-import { AT_EMPTY_PATH, AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW } from './constants.js';
+import {
+  AT_EMPTY_PATH,
+  AT_NO_AUTOMOUNT,
+  AT_STATX_DONT_SYNC,
+  AT_SYMLINK_NOFOLLOW,
+} from './constants.js';
 import type { Fd } from './fd.js';
 import { dirfd } from './file.js';
 import type { PathLike } from './libc.js';
@@ -61,13 +66,19 @@ export function fstat(fd: Fd): Statx {
   return decodeStatx();
 }
 
-/** The inode of a path; undefined where it does not exist (ENOENT, ENOTDIR). */
+/**
+ * The inode of a path; undefined where it does not exist (ENOENT, ENOTDIR). `cached`: as the
+ * kernel knows it, without asking a file system's server.
+ */
 export function fstatat(
   dir: Fd | undefined,
   path: PathLike,
-  options: { readonly follow?: boolean } = {},
+  options: { readonly follow?: boolean; readonly cached?: boolean } = {},
 ): Statx | undefined {
-  const flags = AT_NO_AUTOMOUNT | (options.follow === true ? 0 : AT_SYMLINK_NOFOLLOW);
+  const flags =
+    AT_NO_AUTOMOUNT |
+    (options.follow === true ? 0 : AT_SYMLINK_NOFOLLOW) |
+    (options.cached === true ? AT_STATX_DONT_SYNC : 0);
   const arg = pathArg(path, 'statx');
   if (libc.statx(dirfd(dir), arg, flags, STATX_BASIC_STATS, scratch) < 0) {
     const error = failure('statx', path);

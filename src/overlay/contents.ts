@@ -6,6 +6,7 @@ import { withShortPath } from '../sys/deep-path.js';
 import { FsError } from '../sys/errno.js';
 import type { Fd } from '../sys/fd.js';
 import { ftruncate, openat, preadFull, pwrite } from '../sys/file.js';
+import { fstat } from '../sys/stat.js';
 import { assert } from '../util/assert.js';
 import { copyBytes } from './copy-bytes.js';
 import type { Content, Node } from './node.js';
@@ -134,6 +135,13 @@ export class Contents implements Disposable {
     copyBytes({ from: fd, start, to, length, whole });
   }
 
+  /** Learns what the node's own data file takes on the disk: holes take nothing. */
+  measure(node: Node): void {
+    if (node.content?.kind !== 'own' || node.size === 0) return;
+    // Some programs take a file of no blocks for one hole, and the kernel may still hold its data.
+    node.allocated = Math.max(1, fstat(this.ownFd(node)).blocks);
+  }
+
   /** The file that a content lies in. */
   locate(content: Exclude<Content, { kind: 'memory' }>): Located {
     switch (content.kind) {
@@ -175,6 +183,7 @@ export class Contents implements Disposable {
     const bytes = this.#slab.take(Math.ceil(size / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
     if (keep > 0) this.read(node, bytes.subarray(0, keep), 0);
     node.content = { kind: 'memory', bytes };
+    node.allocated = undefined;
     this.#inMemory.add(node);
     this.#memoryBytes += bytes.length;
     return bytes;
@@ -216,6 +225,7 @@ export class Contents implements Disposable {
       content?.kind === 'ref' || content?.kind === 'packed' || content?.kind === 'plain';
     if (!immutable || to.content !== undefined) return false;
     to.content = content;
+    to.allocated = from.allocated;
     to.size = from.size;
     to.digest = from.digest;
     return true;
@@ -225,6 +235,7 @@ export class Contents implements Disposable {
   release(node: Node): void {
     const { content } = node;
     node.content = undefined;
+    node.allocated = undefined;
     if (content?.kind === 'memory') {
       this.#inMemory.delete(node);
       this.#memoryBytes -= content.bytes.length;

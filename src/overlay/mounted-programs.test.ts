@@ -112,7 +112,7 @@ END
     title: 'a sparse file is short to write and right to copy',
     script: `
     truncate -s 1G s; printf x | dd of=s bs=1 seek=500000000 conv=notrunc status=none
-    cp s t; cmp s t; stat -c %s t; python3 -c "
+    test $(du -k s | cut -f 1) -lt 100; cp s t; cmp s t; stat -c %s t; python3 -c "
 f = open('dirty', 'w+b'); f.write(b'z' * 100000); f.flush()
 import shutil; shutil.copyfile('dirty', 'copied'); assert open('copied', 'rb').read() == b'z' * 100000"
     cp dirty again; cmp dirty again; echo same`,

@@ -73,6 +73,8 @@ export class Node implements Attr, Entry {
   links = 1;
   xattrs: ReadonlyMap<ByteName, Buffer> | undefined = undefined;
   content: Content | undefined = undefined;
+  /** What the content takes on the disk, in 512-byte units; undefined: as its size says. */
+  allocated: number | undefined = undefined;
   /** SHA-256 of the content, 32 bytes, where it is known. */
   digest: Buffer | undefined = undefined;
   /** A symlink's target. */
@@ -118,7 +120,7 @@ export class Node implements Attr, Entry {
   }
 
   get blocks(): number {
-    return Math.ceil(this.size / 512);
+    return this.allocated ?? Math.ceil(this.size / 512);
   }
 
   get isDir(): boolean {

@@ -57,7 +57,9 @@ function truncateFile(tree: Tree, node: Node, size: number): void {
   if (node.isDir) throw new FsError('EISDIR', 'truncate');
   if (typeOf(node.mode) !== S_IFREG) throw new FsError('EINVAL', 'truncate');
   if (size > SIZE_BYTES_MAX) throw new FsError('EFBIG', 'truncate');
-  if (size !== node.size) tree.contents.truncate(node, size);
+  if (size === node.size) return;
+  tree.contents.truncate(node, size);
+  tree.contents.measure(node);
 }
 
 /** What a write or chown by somebody else takes from a program. */

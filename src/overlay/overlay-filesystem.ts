@@ -75,7 +75,10 @@ export class OverlayFileSystem implements FileSystem {
   }
 
   getattr(nodeid: NodeId): Attr {
-    return this.#tree.node(nodeid);
+    const node = this.#tree.node(nodeid);
+    // The kernel asks again when a file that was written to is closed.
+    this.#tree.contents.measure(node);
+    return node;
   }
 
   setattr(nodeid: NodeId, change: SetAttr, caller: Caller): Attr {

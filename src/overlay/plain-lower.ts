@@ -226,7 +226,10 @@ export class PlainLower implements LowerLayer {
     const type = typeOf(stat.mode);
     if (type === S_IFREG) {
       node.size = stat.size;
-      if (stat.size > 0) node.content = this.#contentOf(handle);
+      if (stat.size > 0) {
+        node.content = this.#contentOf(handle);
+        if (node.content?.kind === 'plain') node.allocated = stat.blocks;
+      }
     } else if (type === S_IFLNK) {
       node.target = byteName(withShortPath(path, (at) => readlinkat(undefined, at)));
       node.size = node.target.length;

@@ -27,8 +27,10 @@ export class Random {
     return this.below(100) < percent;
   }
 
-  pick<T>(choices: readonly [T, ...T[]]): T {
-    return choices[this.below(choices.length)] ?? choices[0];
+  /** One of some, at least one. */
+  pick<T>(choices: readonly T[]): T {
+    if (choices.length === 0) throw new RangeError('Cannot pick from nothing');
+    return choices[this.below(choices.length)] as T;
   }
 
   bytes(count: number): Buffer {

@@ -19,6 +19,7 @@ const PACKAGE_OF = {
   podman: 'podman',
   python3: 'python3',
   skopeo: 'skopeo',
+  strace: 'strace',
   umoci: 'umoci',
   unshare: 'util-linux',
   xz: 'xz-utils',
@@ -32,7 +33,7 @@ export const QUICKSTART_PROGRAMS = ['unshare', 'newuidmap', 'mmdebstrap'];
 export const TEST_PROGRAMS = [
   ...QUICKSTART_PROGRAMS,
   ...['bzip2', 'busybox', 'crun', 'docker-registry', 'getcap', 'getfacl', 'getfattr', 'git'],
-  ...['podman', 'python3', 'skopeo', 'umoci', 'xz', 'zstd'],
+  ...['podman', 'python3', 'skopeo', 'strace', 'umoci', 'xz', 'zstd'],
 ];
 
 /** Programs that the benchmark compares with. */

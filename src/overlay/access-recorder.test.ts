@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import type { LayerId } from '../layer/types.js';
 import { RENAME_EXCHANGE } from '../sys/constants.js';
-import { CALLER, LayerFixture, Shell } from '../testing/overlay-fixture.js';
+import { CALLER, LayerFixture, Shell, type OverlayOperations } from '../testing/overlay-fixture.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import { accessNames, accessedPaths, type AccessRecord } from './access-record.js';
 import { AccessRecorder } from './access-recorder.js';
@@ -168,7 +168,7 @@ for (const [name, use, want] of CASES) {
     const fixture = new LayerFixture(t);
     using overlay = fixture.open(makeBase(fixture), fixture.newId());
     const recorder = new AccessRecorder(overlay.tree);
-    const watched = recorder.watch(new OverlayFileSystem(overlay)) as OverlayFileSystem;
+    const watched = recorder.watch(new OverlayFileSystem(overlay)) as OverlayOperations;
     use(new Shell(watched));
     assert.deepEqual(show(recorder.record()), want);
   });
@@ -178,7 +178,7 @@ test('AccessRecorder lets the kernel ask for attributes until it has', (t) => {
   const fixture = new LayerFixture(t);
   using overlay = fixture.open(makeBase(fixture), fixture.newId());
   const recorder = new AccessRecorder(overlay.tree);
-  const watched = recorder.watch(new OverlayFileSystem(overlay)) as OverlayFileSystem;
+  const watched = recorder.watch(new OverlayFileSystem(overlay)) as OverlayOperations;
   const timeouts: Record<string, number | undefined> = {};
   const name = byteNameOf('other');
   assert.equal(watched.lookup(1, name)?.attrTimeoutSec, 0);
@@ -199,7 +199,7 @@ test('AccessRecorder records the same after nodes were dropped', (t) => {
   const fixture = new LayerFixture(t);
   using overlay = fixture.open(makeBase(fixture), fixture.newId());
   const recorder = new AccessRecorder(overlay.tree);
-  const sh = new Shell(recorder.watch(new OverlayFileSystem(overlay)) as OverlayFileSystem);
+  const sh = new Shell(recorder.watch(new OverlayFileSystem(overlay)) as OverlayOperations);
   sh.mv('/dir', '/moved');
   sh.exists('/moved/sub/deep');
   overlay.tree.trim();

@@ -94,6 +94,9 @@ export async function describeTree(tree: ImageTree): Promise<string[]> {
   return lines;
 }
 
+/** An overlay's file system, or what stands for it. */
+export type OverlayOperations = Pick<OverlayFileSystem, keyof OverlayFileSystem>;
+
 /** Nodes that a shell found and still refers to: more than one operation needs. */
 const HELD_MAX = 16;
 
@@ -102,10 +105,10 @@ const HELD_MAX = 16;
  * it has found a few operations later, as a kernel with little memory does.
  */
 export class Shell {
-  readonly fs: OverlayFileSystem;
+  readonly fs: OverlayOperations;
   readonly #held: number[] = [];
 
-  constructor(fileSystem: OverlayFileSystem) {
+  constructor(fileSystem: OverlayOperations) {
     this.fs = fileSystem;
   }
 

@@ -180,6 +180,22 @@ export function frame(
   return request;
 }
 
+/** Where a FALLOCATE's body says offset and length. */
+const FALLOCATE_RANGE_AT = [IN_HEADER.bytes + 8, IN_HEADER.bytes + 16] as const;
+const DISK_BYTES = 1n << 22n;
+const TOO_BIG = 1n << 45n;
+
+/** Makes a FALLOCATE that a disk could satisfy at its users' expense one that it refuses. */
+function spareDisk(request: Buffer): Buffer {
+  for (const at of FALLOCATE_RANGE_AT) {
+    if (request.length < at + 8) break;
+    if (request.readUInt32LE(IN_HEADER.opcode) !== OPCODE.FUSE_FALLOCATE) break;
+    const value = request.readBigUInt64LE(at);
+    if (value > DISK_BYTES && value < TOO_BIG) request.writeBigUInt64LE(TOO_BIG, at);
+  }
+  return request;
+}
+
 /** Makes one request after the other; tell it of the nodes that replies name. */
 export class RequestGenerator {
   readonly #random: Random;
@@ -212,7 +228,7 @@ export class RequestGenerator {
       nodeid: node(OF_DIRS.includes(opcode), random, known),
       uid: random.chance(80) ? 0 : random.below(3),
     });
-    return random.chance(85) ? request : this.#breakIt(request);
+    return spareDisk(random.chance(85) ? request : this.#breakIt(request));
   }
 
   #breakIt(request: Buffer): Buffer {

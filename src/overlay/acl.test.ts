@@ -18,7 +18,7 @@ function acl(text: string): Buffer {
   bytes.writeUInt32LE(2, 0);
   for (const [i, entry] of entries.entries()) {
     const [tag = '', id = '', rwx = ''] = entry.split(':');
-    const permissions = [...rwx].reduce((sum, bit) => sum * 2 + (bit === '-' ? 0 : 1), 0);
+    const permissions = rwx.split('').reduce((sum, bit) => sum * 2 + (bit === '-' ? 0 : 1), 0);
     bytes.writeUInt16LE(TAGS[tag as keyof typeof TAGS][id === '' ? 0 : 1], 4 + 8 * i);
     bytes.writeUInt16LE(permissions, 6 + 8 * i);
     bytes.writeUInt32LE(id === '' ? 0xffffffff : Number(id), 8 + 8 * i);

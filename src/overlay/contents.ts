@@ -1,14 +1,15 @@
 import { FdCache } from '../layer/fd-cache.js';
 import type { LayerSet } from '../layer/layer-reader.js';
 import { PACK_FILE_BYTES_MAX, type LayerWriter } from '../layer/layer-writer.js';
-import { O_NOFOLLOW, O_RDONLY } from '../sys/constants.js';
+import { O_NOFOLLOW, O_RDONLY, SEEK_DATA } from '../sys/constants.js';
 import { withShortPath } from '../sys/deep-path.js';
 import { FsError } from '../sys/errno.js';
 import type { Fd } from '../sys/fd.js';
-import { ftruncate, openat, preadFull, pwrite } from '../sys/file.js';
+import { ftruncate, lseek, openat, preadFull, pwrite } from '../sys/file.js';
 import { fstat } from '../sys/stat.js';
 import { assert } from '../util/assert.js';
-import { copyBytes } from './copy-bytes.js';
+import { copyBytes, reserveBytes, zeroBytes } from './copy-bytes.js';
+import { MemoryHoles } from './memory-holes.js';
 import type { Content, Node } from './node.js';
 import { Slab } from './slab.js';
 
@@ -48,6 +49,7 @@ export class Contents implements Disposable {
   /** Nodes whose content is in memory, least recently written first. */
   readonly #inMemory = new Set<Node>();
   #memoryBytes = 0;
+  readonly #holes = new MemoryHoles();
 
   constructor({ layers, writer, memoryBytesMax = CONTENTS_MEMORY_BYTES_MAX }: ContentsOptions) {
     this.#layers = layers;
@@ -77,9 +79,13 @@ export class Contents implements Disposable {
     const memory = this.#intoMemory(node, Math.max(end, node.size), node.size);
     if (memory === undefined) pwrite(this.ownFd(node), data, offset);
     else data.copy(memory, offset);
-    node.size = Math.max(node.size, end);
+    const before = node.size;
+    node.size = Math.max(before, end);
     node.digest = undefined;
-    if (memory !== undefined) this.#spill(node);
+    if (memory === undefined) return;
+    if (offset > before) this.#holes.add(node, before, offset);
+    this.#holes.remove(node, offset, end);
+    this.#spill(node);
   }
 
   /** Cuts or extends (with zeros) to `size`. */
@@ -97,8 +103,53 @@ export class Contents implements Disposable {
       // INVARIANT: bytes behind the end are zero, so that growing again shows zeros.
       memory.fill(0, size);
     }
+    const before = node.size;
     node.size = size;
-    if (memory !== undefined) this.#spill(node);
+    if (memory === undefined) return;
+    if (size > before) this.#holes.add(node, before, size);
+    else this.#holes.cut(node);
+    this.#spill(node);
+  }
+
+  /** Zeroes the bytes from `start` to `end`, which the file has: as a hole, or as data. */
+  zero(node: Node, start: number, end: number, kind: 'hole' | 'data'): void {
+    const memory = this.#intoMemory(node, node.size, node.size);
+    node.digest = undefined;
+    if (memory !== undefined) {
+      memory.fill(0, start, end);
+      if (kind === 'hole') this.#holes.add(node, start, end);
+      else this.#holes.remove(node, start, end);
+      return;
+    }
+    zeroBytes(this.ownFd(node), start, end, kind);
+  }
+
+  /** Makes room for the bytes from `start` to `end`; the file grows unless it is to keep its size. */
+  reserve(node: Node, start: number, end: number, keepSize: boolean): void {
+    const size = keepSize ? node.size : Math.max(node.size, end);
+    const isSmall = end <= CONTENT_MEMORY_BYTES_MAX;
+    const memory = isSmall ? this.#intoMemory(node, size, node.size) : undefined;
+    if (memory === undefined) reserveBytes(this.ownFd(node), start, end);
+    if (size > node.size) this.truncate(node, size);
+    this.#holes.remove(node, start, end);
+  }
+
+  /** Where data or a hole begins, at `offset` or behind it: lseek(2). ENXIO behind the end. */
+  seek(node: Node, offset: number, whence: number): number {
+    const { content, size } = node;
+    const isData = whence === SEEK_DATA;
+    let found: number | undefined;
+    if (offset >= size || content === undefined) found = undefined;
+    else if (content.kind === 'memory') {
+      found = isData ? this.#holes.nextData(node, offset) : this.#holes.nextHole(node, offset);
+    } else if (isWholeFile(content)) {
+      found = lseek(this.locate(content).fd, offset, whence);
+      if (!isData) found = Math.min(found ?? size, size);
+    } else {
+      found = isData ? offset : size;
+    }
+    if (found === undefined || (isData && found >= size)) throw new FsError('ENXIO', 'lseek');
+    return found;
   }
 
   /** The descriptor of the node's own data file; makes it a file, with its first `keep` bytes. */
@@ -111,7 +162,7 @@ export class Contents implements Disposable {
     }
     const { ref, fd } = writer.createDataFile();
     try {
-      this.#copyInto(fd, content, Math.min(keep, node.size));
+      this.#copyInto(fd, node, Math.min(keep, node.size));
     } catch (error) {
       fd.close();
       writer.removeDataFile(ref.number);
@@ -123,16 +174,20 @@ export class Contents implements Disposable {
     return fd;
   }
 
-  #copyInto(to: Fd, content: Content | undefined, length: number): void {
+  #copyInto(to: Fd, node: Node, length: number): void {
+    const { content } = node;
     if (content === undefined || length === 0) return;
     if (content.kind === 'memory') {
-      pwrite(to, content.bytes.subarray(0, length), 0);
+      for (let at = this.#holes.nextData(node, 0); at !== undefined && at < length;) {
+        const end = this.#holes.nextHole(node, at);
+        pwrite(to, content.bytes.subarray(at, Math.min(end, length)), at);
+        at = this.#holes.nextData(node, end);
+      }
+      ftruncate(to, length);
       return;
     }
     const { fd, start } = this.locate(content);
-    const whole =
-      content.kind === 'plain' || (content.kind === 'ref' && content.ref.kind === 'file');
-    copyBytes({ from: fd, start, to, length, whole });
+    copyBytes({ from: fd, start, to, length, whole: isWholeFile(content) });
   }
 
   /** Learns what the node's own data file takes on the disk: holes take nothing. */
@@ -237,6 +292,7 @@ export class Contents implements Disposable {
     node.content = undefined;
     node.allocated = undefined;
     if (content?.kind === 'memory') {
+      this.#holes.forget(node);
       this.#inMemory.delete(node);
       this.#memoryBytes -= content.bytes.length;
     } else if (content?.kind === 'own') {
@@ -248,4 +304,9 @@ export class Contents implements Disposable {
   [Symbol.dispose](): void {
     this.#fds[Symbol.dispose]();
   }
+}
+
+/** Whether a content is a file of its own, from its start. */
+function isWholeFile(content: Exclude<Content, { kind: 'memory' }>): boolean {
+  return content.kind === 'ref' ? content.ref.kind === 'file' : content.kind !== 'packed';
 }

@@ -1,6 +1,20 @@
-import { SEEK_DATA, SEEK_HOLE } from '../sys/constants.js';
+import {
+  FALLOC_FL_KEEP_SIZE,
+  FALLOC_FL_PUNCH_HOLE,
+  FALLOC_FL_ZERO_RANGE,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from '../sys/constants.js';
 import type { Fd } from '../sys/fd.js';
-import { copyFileRange, ftruncate, lseek, preadFull, pwrite, tryClone } from '../sys/file.js';
+import {
+  copyFileRange,
+  fallocate,
+  ftruncate,
+  lseek,
+  preadFull,
+  pwrite,
+  tryClone,
+} from '../sys/file.js';
 import { hasCode } from '../util/errors.js';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -66,5 +80,31 @@ export function copyRange({ from, fromOffset, to, toOffset, length }: RangeCopy)
     if (count === 0) return;
     pwrite(to, chunk.subarray(0, count), toOffset + done);
     done += count;
+  }
+}
+
+/** Zeroes a range of a file, which keeps its size: with holes, or with space on the disk. */
+export function zeroBytes(fd: Fd, start: number, end: number, kind: 'hole' | 'data'): void {
+  const mode = kind === 'hole' ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
+  if (tryFallocate(fd, mode | FALLOC_FL_KEEP_SIZE, start, end)) return;
+  const zeros = Buffer.alloc(Math.min(CHUNK_BYTES, end - start));
+  for (let at = start; at < end; at += zeros.length) {
+    pwrite(fd, zeros.subarray(0, Math.min(zeros.length, end - at)), at);
+  }
+}
+
+/** Takes space on the disk ahead of need, where the file system can; the size stays. */
+export function reserveBytes(fd: Fd, start: number, end: number): void {
+  tryFallocate(fd, FALLOC_FL_KEEP_SIZE, start, end);
+}
+
+/** fallocate(2); false: the file system does not have it. */
+function tryFallocate(fd: Fd, mode: number, start: number, end: number): boolean {
+  try {
+    fallocate(fd, mode, start, end - start);
+    return true;
+  } catch (error) {
+    if (!hasCode(error, 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS')) throw error;
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-import { S_IFDIR, S_IFMT } from '../sys/constants.js';
+import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.js';
 import type { Attr, Entry } from '../fuse/filesystem.js';
 import type { ContentRef, LayerId } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
@@ -120,7 +120,8 @@ export class Node implements Attr, Entry {
   }
 
   get blocks(): number {
-    return this.allocated ?? Math.ceil(this.size / 512);
+    if (this.allocated !== undefined) return this.allocated;
+    return typeOf(this.mode) === S_IFREG ? Math.ceil(this.size / 4096) * 8 : 0;
   }
 
   get isDir(): boolean {

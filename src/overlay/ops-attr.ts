@@ -62,11 +62,12 @@ function truncateFile(tree: Tree, node: Node, size: number): void {
   tree.contents.measure(node);
 }
 
-/** What a write or chown by somebody else takes from a program. */
-export function killSuidgid(node: Node): void {
+/** What a write or chown takes from a program: a strange set-gid bit also where it is no program. */
+export function killSuidgid(node: Node, caller: Caller): void {
   if (node.isDir) return;
   node.mode &= ~S_ISUID;
-  if ((node.mode & S_IXGRP) !== 0) node.mode &= ~S_ISGID;
+  if ((node.mode & S_ISGID) === 0) return;
+  if ((node.mode & S_IXGRP) !== 0 || !mayKeepGroup(caller, node.gid)) node.mode &= ~S_ISGID;
 }
 
 /** File capabilities do not survive a change of what they were given to. */

@@ -6,8 +6,6 @@ import {
   S_IFREG,
 } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
-import { fallocate } from '../sys/file.js';
-import { hasCode } from '../util/errors.js';
 import { stampContent } from './clock.js';
 import { CONTENT_MEMORY_BYTES_MAX } from './contents.js';
 import { copyRange } from './copy-bytes.js';
@@ -16,7 +14,6 @@ import { killSuidgid } from './ops-attr.js';
 import type { Tree } from './tree.js';
 
 const SIZE_BYTES_MAX = Number.MAX_SAFE_INTEGER;
-const ZEROS = Buffer.alloc(65536);
 const CHUNK_BYTES = 1024 * 1024;
 
 function assertRegular(node: Node, syscall: string): void {
@@ -55,62 +52,38 @@ export interface Stretch {
   readonly mode: number;
 }
 
-/** fallocate(2): allocate, keep size, punch a hole, zero; EOPNOTSUPP for the rest. */
+/**
+ * fallocate(2): allocate, keep the size, punch a hole, zero. EOPNOTSUPP for the rest (the kernel
+ * lets no other mode through to FUSE), and where the file system below does not have it.
+ */
 export function allocate(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
   tree.assertWritable('fallocate');
   assertRegular(node, 'fallocate');
   const end = offset + length;
   if (end > SIZE_BYTES_MAX) throw new FsError('EFBIG', 'fallocate');
   const keep = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+  const { contents } = tree;
+  const within = (work: (stop: number) => void): void => {
+    if (offset < node.size) work(Math.min(end, node.size));
+  };
   switch (mode & ~FALLOC_FL_KEEP_SIZE) {
     case 0:
-      reserve(tree, node, { offset, length, mode });
+      contents.reserve(node, offset, end, keep);
       break;
     case FALLOC_FL_PUNCH_HOLE:
       if (!keep) throw new FsError('EOPNOTSUPP', 'fallocate');
-      zeroRange(tree, node, { offset, length: Math.min(end, node.size) - offset, mode });
+      within((stop) => contents.zero(node, offset, stop, 'hole'));
       break;
-    case FALLOC_FL_ZERO_RANGE: {
-      const length0 = (keep ? Math.min(end, node.size) : end) - offset;
-      if (!keep && end > node.size) tree.contents.truncate(node, end);
-      zeroRange(tree, node, { offset, length: length0, mode: mode | FALLOC_FL_KEEP_SIZE });
+    case FALLOC_FL_ZERO_RANGE:
+      if (!keep && end > node.size) contents.truncate(node, end);
+      within((stop) => contents.zero(node, offset, stop, 'data'));
       break;
-    }
     default:
       throw new FsError('EOPNOTSUPP', 'fallocate');
   }
+  contents.measure(node);
   stampContent(node, tree.now());
   tree.touch(node);
-}
-
-function reserve(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
-  const end = offset + length;
-  const grow = mode === 0 && end > node.size;
-  if (node.content?.kind === 'own' || end > CONTENT_MEMORY_BYTES_MAX) {
-    try {
-      fallocate(tree.contents.ownFd(node), mode, offset, length);
-    } catch (error) {
-      if (!hasCode(error, 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS')) throw error;
-    }
-  }
-  if (grow) tree.contents.truncate(node, end);
-}
-
-function zeroRange(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
-  if (length <= 0) return;
-  const { contents } = tree;
-  if (node.size > CONTENT_MEMORY_BYTES_MAX || node.content?.kind === 'own') {
-    try {
-      fallocate(contents.ownFd(node), mode, offset, length);
-      node.digest = undefined;
-      return;
-    } catch (error) {
-      if (!hasCode(error, 'EOPNOTSUPP', 'ENOTSUP', 'ENOSYS')) throw error;
-    }
-  }
-  for (let done = 0; done < length; done += ZEROS.length) {
-    contents.write(node, ZEROS.subarray(0, Math.min(ZEROS.length, length - done)), offset + done);
-  }
 }
 
 /** Both ends of a copy_file_range(2). */

@@ -48,8 +48,6 @@ const NO_HANDLE = { fh: 0, openFlags: 0 };
 /**
  * An overlay as the kernel sees it. Without handles: `open`, `opendir`, `flush` and `fsync` are
  * left out, so the kernel asks once and never again, and everything is found by nodeid alone.
- * `lseek` is left out because the kernel asks it without writing back first: an answer from our
- * side would show holes where data waits to be written.
  */
 export class OverlayFileSystem implements FileSystem {
   readonly #overlay: Overlay;
@@ -175,6 +173,10 @@ export class OverlayFileSystem implements FileSystem {
 
   fallocate({ nodeid, offset, length, mode }: Allocate): void {
     allocate(this.#tree, this.#tree.node(nodeid), { offset, length, mode });
+  }
+
+  lseek(nodeid: NodeId, _fh: number, offset: number, whence: number): number {
+    return this.#tree.contents.seek(this.#tree.node(nodeid), offset, whence);
   }
 
   ioctl({ nodeid, command, argument }: Ioctl): Buffer {

@@ -60,7 +60,6 @@ export interface PlainLowerOptions {
  */
 export class PlainLower implements LowerLayer {
   readonly position: number;
-  readonly count = undefined;
   readonly #below: readonly LowerLayer[];
   readonly #view: PlainView | undefined;
   readonly #rootBytes: number;

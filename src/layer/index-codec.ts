@@ -16,6 +16,7 @@ import {
   THIS_LAYER,
   WHITEOUT_ROW,
 } from './index-format.js';
+import { hashBytes } from './name-hash.js';
 import { WHITEOUT, type ContentRef, type LayerId, type Xattrs } from './types.js';
 
 export { encodeIndex, type DigestOf } from './index-encode.js';
@@ -263,6 +264,28 @@ export class LayerIndex {
   /** A directory's number of entries, whiteouts included. */
   childCount(dir: Row): number {
     return this.#u32(dir, INODE.entryCount);
+  }
+
+  /** Hashes of the names of a directory's entries, whiteouts included. */
+  nameHashes(dir: Row): Uint32Array {
+    const { first, end } = this.#range(dir);
+    const hashes = new Uint32Array(end - first);
+    for (let entry = first; entry < end; entry++) {
+      const at = this.#entriesAt + entry * ENTRY.size;
+      const start = this.#heapAt + this.#bytes.readUInt32LE(at + ENTRY.nameAt);
+      const size = this.#bytes.readUInt16LE(at + ENTRY.nameBytes);
+      hashes[entry - first] = hashBytes(this.#bytes, start, start + size);
+    }
+    return hashes;
+  }
+
+  /** A directory's subdirectories. */
+  *childDirs(dir: Row): Generator<[ByteName, Row]> {
+    const { first, end } = this.#range(dir);
+    for (let entry = first; entry < end; entry++) {
+      const row = this.#child(dir, entry);
+      if (row !== WHITEOUT && this.isDir(row)) yield [this.#name(entry), row];
+    }
   }
 
   /** Every path of these inodes. The first call passes over all entries, later ones do not. */

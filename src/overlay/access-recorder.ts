@@ -236,7 +236,7 @@ export class AccessRecorder {
     const [place] = places;
     if (place === undefined || name === '.' || name === '..') return undefined;
     const { dir } = this.#tree.directory(parent);
-    if (dir.findLower(name).length > 0) {
+    if (dir.findShown(name).length > 0) {
       const entry = place.child(name);
       entry.access |= ACCESS.lookup;
       return entry;
@@ -278,7 +278,7 @@ export class AccessRecorder {
       add: (dirent: DirEntry, lookup?: () => Entry): boolean => {
         if (lookup === undefined) return sink.add(dirent);
         return sink.add(dirent, () => {
-          const isLower = directory.dir.findLower(dirent.name).length > 0;
+          const isLower = directory.dir.findShown(dirent.name).length > 0;
           return this.#found(lookup(), isLower ? place.child(dirent.name) : undefined);
         });
       },

@@ -12,7 +12,7 @@ import { decodeDev } from '../sys/device-number.js';
 import { assertNever } from '../util/assert.js';
 import type { ByteName } from '../util/byte-name.js';
 import { loadAll, loadNames } from './load-names.js';
-import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from './lower.js';
+import { NOTHING, isLowerDir, sameRef, sameSources, type LowerRef } from './lower.js';
 import { Node, linksOf, typeOf, type Link } from './node.js';
 import { isDirNode, type DirNode, type Tree } from './tree.js';
 
@@ -27,8 +27,6 @@ export interface CommitResult {
   readonly changes: number;
   readonly contentBytes: number;
 }
-
-const NOTHING: readonly LowerRef[] = [];
 
 /**
  * Compares the tree with its lower layers, visiting only what is marked dirty, writes contents
@@ -71,8 +69,7 @@ class Commit {
     assertShallow(root);
     this.#tree.releaseUnlinked();
     this.#completeGroups(root);
-    const basis = root.dir.sources;
-    const dir: LayerDir = this.#emitMerged(root, basis) ?? {
+    const dir: LayerDir = this.#emitMerged(root) ?? {
       ...this.#meta(root),
       kind: 'dir',
       opaque: false,
@@ -111,22 +108,22 @@ class Commit {
     }
     if (!dir.dirty) return;
     for (const [name, child] of dir.dir.children) {
-      if (isDirNode(child)) this.#markMoved(child, findLower(basis, name));
+      if (isDirNode(child)) this.#markMoved(child, dir.dir.findLower(name));
     }
   }
 
   /** A directory that merges with what lower layers have at its place; undefined: no change. */
-  #emitMerged(node: DirNode, basis: readonly LowerRef[]): LayerDir | undefined {
+  #emitMerged(node: DirNode): LayerDir | undefined {
     if (!node.dirty) return undefined;
     const { children, hidden } = node.dir;
     const entries = new Map<ByteName, LayerNode | typeof WHITEOUT>();
     for (const [name, child] of children) {
-      const emitted = this.#emitChild(child, findLower(basis, name));
+      const emitted = this.#emitChild(child, node.dir.findLower(name));
       if (emitted !== undefined) entries.set(name, emitted);
     }
     for (const name of hidden ?? []) {
       const isGone = !children.has(name) || isUntouched(children.get(name));
-      if (!isGone || findLower(basis, name).length === 0) continue;
+      if (!isGone || node.dir.findLower(name).length === 0) continue;
       entries.set(name, WHITEOUT);
       this.changes += 1;
     }
@@ -155,7 +152,7 @@ class Commit {
     if (isDirNode(node)) {
       const basis = isLowerDir(top) ? lower : NOTHING;
       const merges = basis.length > 0 && sameSources(node.dir.sources, basis);
-      return merges ? this.#emitMerged(node, basis) : this.#emitWhole(node, basis.length > 0);
+      return merges ? this.#emitMerged(node) : this.#emitWhole(node, basis.length > 0);
     }
     const asGroup = node.relinked && node.links > 1;
     if (!asGroup && sameRef(top, node.origin)) {
@@ -246,7 +243,7 @@ class Commit {
 function isInPlace({ parent, name }: Link): boolean {
   const { dir, link } = parent;
   const child = dir?.children.get(name);
-  const lower = findLower(dir?.sources ?? NOTHING, name);
+  const lower = dir?.findLower(name) ?? NOTHING;
   const same =
     child?.dir === undefined
       ? sameRef(lower[0], child?.origin)

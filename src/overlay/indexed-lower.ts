@@ -41,6 +41,18 @@ export class IndexedLower implements LowerLayer {
     return this.#index.children(dir);
   }
 
+  size(dir: Handle): number {
+    return this.#index.childCount(dir);
+  }
+
+  nameHashes(dir: Handle): Uint32Array {
+    return this.#index.nameHashes(dir);
+  }
+
+  childDirs(dir: Handle): Iterable<[ByteName, Handle]> {
+    return this.#index.childDirs(dir);
+  }
+
   subdirs(dir: Handle): number {
     return this.#index.nlink(dir) - 2;
   }

@@ -20,8 +20,14 @@ export interface LowerLayer {
   implied(dir: Handle): boolean;
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined;
   children(dir: Handle): Iterable<[ByteName, Handle | typeof WHITEOUT]>;
+  /** Number of names in a directory, whiteouts included. */
+  size(dir: Handle): number;
+  /** Their hashes (`hashName`). */
+  nameHashes(dir: Handle): Iterable<number>;
   /** Number of subdirectories of this layer; undefined: not known cheaply. */
   subdirs(dir: Handle): number | undefined;
+  /** The children that are directories. */
+  childDirs(dir: Handle): Iterable<[ByteName, Handle]>;
   /** Number of names of a file in this layer. */
   nlink(handle: Handle): number;
   /** Every path of these inodes in this layer; undefined: not known cheaply. */
@@ -43,7 +49,8 @@ export interface LowerRef {
   readonly handle: Handle;
 }
 
-const NOTHING: readonly LowerRef[] = [];
+/** No lower inodes. */
+export const NOTHING: readonly LowerRef[] = [];
 
 /**
  * What merged directories have under a name: nothing (empty), one file, or the directories to

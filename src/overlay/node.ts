@@ -3,7 +3,8 @@ import type { Attr, Entry } from '../fuse/filesystem.js';
 import type { ContentRef, LayerId } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
 import type { Listing } from './listing.js';
-import { findLower, isLowerDir, namesOfLower, type LowerRef } from './lower.js';
+import { NOTHING, findLower, findMeta, isLowerDir, type LowerRef } from './lower.js';
+import { SOURCES_PLAIN_MAX, SourceIndex } from './source-index.js';
 
 /**
  * Where a regular file's bytes are; undefined: it is empty.
@@ -17,8 +18,6 @@ export type Content =
   | { readonly kind: 'packed'; readonly offset: number }
   | { readonly kind: 'own'; readonly number: number }
   | { readonly kind: 'plain'; readonly path: Buffer };
-
-const NOTHING: readonly LowerRef[] = [];
 
 /** A name of a node. */
 export interface Link {
@@ -38,16 +37,49 @@ export class Directory {
   listing: Listing | undefined = undefined;
   /** Number of subdirectories; undefined: not counted yet. */
   subdirs: number | undefined;
+  #index: SourceIndex | undefined = undefined;
 
   constructor(sources: readonly LowerRef[], subdirs: number | undefined) {
     this.sources = sources;
     this.subdirs = subdirs;
   }
 
-  /** What lower layers show under a name: see {@link findLower}; hidden ones are not found. */
+  /** The sources to ask for a name. */
+  #sourcesOf(name: ByteName): readonly LowerRef[] {
+    const { sources } = this;
+    if (sources.length <= SOURCES_PLAIN_MAX) return sources;
+    this.#index ??= new SourceIndex(sources);
+    return this.#index.sourcesOf(name);
+  }
+
+  /** What its sources have under a name, hidden or not: see {@link findLower}. */
   findLower(name: ByteName): readonly LowerRef[] {
-    if (this.sources.length === 0 || this.hidden?.has(name)) return NOTHING;
-    return findLower(this.sources, name);
+    return this.sources.length === 0 ? NOTHING : findLower(this.#sourcesOf(name), name);
+  }
+
+  /** The same of names that are looked for there. */
+  findShown(name: ByteName): readonly LowerRef[] {
+    return this.hidden?.has(name) ? NOTHING : this.findLower(name);
+  }
+
+  /** What describes a name: see {@link findMeta}; `top` is the first that it leads to. */
+  findMeta(name: ByteName, top: LowerRef): LowerRef {
+    return isLowerDir(top) ? findMeta(this.#sourcesOf(name), name, top) : top;
+  }
+
+  /** Counts subdirectories, loaded or not. */
+  countSubdirs(): number {
+    let count = 0;
+    for (const child of this.children.values()) if (child.dir !== undefined) count += 1;
+    for (const { layer, handle } of this.sources) {
+      if (layer.subdirs(handle) === 0) continue;
+      for (const [name, child] of layer.childDirs(handle)) {
+        if (this.children.has(name)) continue;
+        const [top] = this.findShown(name);
+        if (top?.layer === layer && top.handle === child) count += 1;
+      }
+    }
+    return count;
   }
 }
 
@@ -116,7 +148,7 @@ export class Node implements Attr, Entry {
 
   get nlink(): number {
     if (this.dir === undefined) return this.links;
-    return this.links === 0 ? 0 : 2 + (this.dir.subdirs ??= countSubdirs(this.dir));
+    return this.links === 0 ? 0 : 2 + (this.dir.subdirs ??= this.dir.countSubdirs());
   }
 
   get blocks(): number {
@@ -127,16 +159,6 @@ export class Node implements Attr, Entry {
   get isDir(): boolean {
     return this.dir !== undefined;
   }
-}
-
-function countSubdirs({ sources, children, hidden }: Directory): number {
-  let count = 0;
-  for (const child of children.values()) if (child.dir !== undefined) count += 1;
-  for (const name of namesOfLower(sources)) {
-    if (children.has(name) || hidden?.has(name)) continue;
-    if (isLowerDir(findLower(sources, name)[0])) count += 1;
-  }
-  return count;
 }
 
 /** What a node is made with. */

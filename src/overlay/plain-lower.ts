@@ -4,6 +4,7 @@ import { encodeDev } from '../sys/device-number.js';
 import { readDir, readlinkat } from '../sys/directory.js';
 import { openat } from '../sys/file.js';
 import { fstatat, type Statx } from '../sys/stat.js';
+import { hashName } from '../layer/name-hash.js';
 import { WHITEOUT } from '../layer/types.js';
 import { byteName, byteNameOf, nameBytes, type ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
@@ -179,6 +180,20 @@ export class PlainLower implements LowerLayer {
   *children(dir: Handle): Generator<[ByteName, Handle | typeof WHITEOUT]> {
     for (const name of [...this.#names(dir).keys()]) {
       yield [name, this.child(dir, name) ?? WHITEOUT];
+    }
+  }
+
+  size(dir: Handle): number {
+    return this.#names(dir).size;
+  }
+
+  *nameHashes(dir: Handle): Generator<number> {
+    for (const name of this.#names(dir).keys()) yield hashName(name);
+  }
+
+  *childDirs(dir: Handle): Generator<[ByteName, Handle]> {
+    for (const [name, child] of this.children(dir)) {
+      if (child !== WHITEOUT && isDirMode(this.mode(child))) yield [name, child];
     }
   }
 

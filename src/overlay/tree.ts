@@ -5,9 +5,7 @@ import { kernelClock, stampEntries, type Clock } from './clock.js';
 import type { Contents } from './contents.js';
 import { Listing } from './listing.js';
 import {
-  findMeta,
   findRootMeta,
-  isLowerDir,
   namesOfLower,
   rootSources,
   type LowerLayer,
@@ -142,10 +140,10 @@ export class Tree {
     const { dir } = parent;
     const known = dir.children.get(name);
     if (known !== undefined) return known;
-    const refs = dir.findLower(name);
+    const refs = dir.findShown(name);
     const [top] = refs;
     if (top === undefined) return undefined;
-    const origin = isLowerDir(top) ? findMeta(dir.sources, name, top) : top;
+    const origin = dir.findMeta(name, top);
     const node = this.#load(this.#numbers.of(top), refs, origin);
     dir.children.set(name, node);
     addLink(node, parent, name);
@@ -158,7 +156,7 @@ export class Tree {
   peek({ dir }: DirNode, name: ByteName): Pick<Node, 'ino' | 'mode'> | undefined {
     const known = dir.children.get(name);
     if (known !== undefined) return known;
-    const [top] = dir.findLower(name);
+    const [top] = dir.findShown(name);
     return top && { ino: this.#numbers.of(top), mode: top.layer.mode(top.handle) };
   }
 
@@ -210,7 +208,7 @@ export class Tree {
     node.pinned = true;
     dir.listing?.remove(name);
     dropLink(node, parent, name);
-    if (dir.findLower(name).length > 0) (dir.hidden ??= new Set()).add(name);
+    if (dir.findShown(name).length > 0) (dir.hidden ??= new Set()).add(name);
   }
 
   /** The entries of a directory changed. */

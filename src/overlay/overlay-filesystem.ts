@@ -17,7 +17,7 @@ import type {
   StatFs,
   Write,
 } from '../fuse/filesystem.js';
-import { NAME_MAX, S_IFLNK } from '../sys/constants.js';
+import { NAME_MAX, RENAME_WHITEOUT, S_IFCHR, S_IFLNK } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
 import { ROOT_CALLER } from './caller.js';
@@ -45,6 +45,15 @@ export const OVERLAY_SERVING = { posixAcl: true } as const;
 
 const NO_HANDLE = { fh: 0, openFlags: 0 };
 
+/** What a mount does otherwise than by default. */
+export interface OverlayBehaviour {
+  /**
+   * No 0/0 character device can be made (EPERM; RENAME_WHITEOUT: EINVAL), as on the kernel's
+   * overlayfs: where the changes are kept in its format, such a device means a removed name.
+   */
+  readonly refusesWhiteouts?: boolean;
+}
+
 /**
  * An overlay as the kernel sees it. Without handles: `open`, `opendir`, `flush` and `fsync` are
  * left out, so the kernel asks once and never again, and everything is found by nodeid alone.
@@ -52,10 +61,12 @@ const NO_HANDLE = { fh: 0, openFlags: 0 };
 export class OverlayFileSystem implements FileSystem {
   readonly #overlay: Overlay;
   readonly #tree: Tree;
+  readonly #refusesWhiteouts: boolean;
 
-  constructor(overlay: Overlay) {
+  constructor(overlay: Overlay, { refusesWhiteouts = false }: OverlayBehaviour = {}) {
     this.#overlay = overlay;
     this.#tree = overlay.tree;
+    this.#refusesWhiteouts = refusesWhiteouts;
   }
 
   lookup(parent: NodeId, name: ByteName): Entry | undefined {
@@ -91,6 +102,9 @@ export class OverlayFileSystem implements FileSystem {
   }
 
   mknod(make: MakeNode, caller: Caller): Entry {
+    if (this.#refusesWhiteouts && typeOf(make.mode) === S_IFCHR && make.rdev === 0) {
+      throw new FsError('EPERM', 'mknod');
+    }
     const parent = this.#tree.directory(make.parent);
     return referenced(makeNode(this.#tree, { ...make, parent }, caller));
   }
@@ -120,6 +134,9 @@ export class OverlayFileSystem implements FileSystem {
 
   rename(rename: Rename, caller: Caller = ROOT_CALLER): void {
     const tree = this.#tree;
+    if (this.#refusesWhiteouts && (rename.flags & RENAME_WHITEOUT) !== 0) {
+      throw new FsError('EINVAL', 'rename');
+    }
     const ends = {
       parent: tree.directory(rename.parent),
       newParent: tree.directory(rename.newParent),

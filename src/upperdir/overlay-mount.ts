@@ -139,7 +139,8 @@ async function serveMount(
   const onEnd = (): void => void unmount(mountpoint);
   end.addEventListener('abort', onEnd);
   if (end.aborted) onEnd();
-  const served = serveAsync(device, new OverlayFileSystem(overlay), OVERLAY_SERVING);
+  const fileSystem = new OverlayFileSystem(overlay, { refusesWhiteouts: true });
+  const served = serveAsync(device, fileSystem, OVERLAY_SERVING);
   const isReady = await Promise.race([
     fs.promises.stat(mountpoint).then(() => true),
     served.then(() => false),

@@ -21,7 +21,7 @@ test('Cursor reads little-endian numbers in order', () => {
   assert.equal(cursor.u16(), 0x1122);
   assert.equal(cursor.u32(), 0x11223344);
   assert.equal(cursor.u64(), 0x2334455667788);
-  assert.equal(cursor.i64(), -2);
+  assert.equal(cursor.seconds(), -2);
   assert.equal(cursor.remaining, 0);
 });
 
@@ -37,11 +37,17 @@ test('Cursor refuses a u64 that is no safe integer', () => {
   }
 });
 
+test('Cursor clamps seconds that are no safe integer', () => {
+  const [latest, earliest] = ['ff ff ff ff ff ff ff 7f', '00 00 00 00 00 00 00 80'];
+  assert.equal(cursorOf(hex(latest)).seconds(), Number.MAX_SAFE_INTEGER);
+  assert.equal(cursorOf(hex(earliest)).seconds(), Number.MIN_SAFE_INTEGER);
+});
+
 const SHORT: [string, number, (cursor: Cursor) => unknown][] = [
   ['u16', 2, (cursor) => cursor.u16()],
   ['u32', 4, (cursor) => cursor.u32()],
   ['u64', 8, (cursor) => cursor.u64()],
-  ['i64', 8, (cursor) => cursor.i64()],
+  ['seconds', 8, (cursor) => cursor.seconds()],
   ['bytes', 5, (cursor) => cursor.bytes(5)],
   ['skip', 6, (cursor) => cursor.skip(6)],
 ];

@@ -54,12 +54,11 @@ export class Cursor {
     return value;
   }
 
-  /** An s64 that must be a safe integer. */
-  i64(): number {
+  /** An s64 of seconds. One that is no safe integer is clamped: a time to keep is no error. */
+  seconds(): number {
     const at = this.#take(8);
     const value = this.#view.getInt32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
-    if (!Number.isSafeInteger(value)) throw new FsError('EOVERFLOW', 'fuse request');
-    return value;
+    return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value));
   }
 
   /** Steps over padding and fields that nobody wants. */

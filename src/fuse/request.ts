@@ -70,7 +70,7 @@ export function decodeSetattr(cursor: Cursor): SetAttr {
   if ((valid & FATTR_SIZE) !== 0) change.size = cursor.filePosition();
   else cursor.skip(8);
   cursor.skip(8);
-  const [atimeSec, mtimeSec, ctimeSec] = [cursor.i64(), cursor.i64(), cursor.i64()];
+  const [atimeSec, mtimeSec, ctimeSec] = [cursor.seconds(), cursor.seconds(), cursor.seconds()];
   const [atimeNsec, mtimeNsec, ctimeNsec] = [nanos(cursor), nanos(cursor), nanos(cursor)];
   const mode = decodeMode(cursor);
   cursor.skip(4);

@@ -18,8 +18,13 @@ async function run(argv: readonly string[]): Promise<number> {
     case 'version':
       process.stdout.write(`tsbuild-overlayfs ${versionText()}\n`);
       return EXIT.ok;
-    case 'wait':
+    case 'wait': {
+      const { waitForUpper } = await import('../../src/upperdir/wait.js');
+      const onWait = (): void => warn(`Waiting for the mount of ${request.upperdir} to end`);
+      const { signal } = new AbortController();
+      await waitForUpper(request.upperdir, { signal, onWait });
       return EXIT.ok;
+    }
     case 'mount': {
       for (const warning of request.warnings) warn(warning);
       const { mountOf, serveHere } = await import('./serve.js');

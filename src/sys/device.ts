@@ -36,6 +36,20 @@ export function waitReadable(fd: Fd, other?: Fd): boolean {
   return pollfds.readInt16LE(POLLFD.bytes + POLLFD.revents) !== 0;
 }
 
+/** Blocks like {@link waitReadable}, `timeoutMs` at most; false: that is over, or a signal came. */
+export function waitReadableFor(fd: Fd, timeoutMs: number): boolean {
+  pollfds.writeInt32LE(fd.raw, 0);
+  pollfds.writeInt32LE(POLLIN, POLLFD.events);
+  return libc.poll(pollfds, 1, timeoutMs) > 0;
+}
+
+/** Whether the device's connection has ended (POLLERR); never blocks. */
+export function hasFailed(fd: Fd): boolean {
+  pollfds.writeInt32LE(fd.raw, 0);
+  pollfds.writeInt32LE(0, POLLFD.events);
+  return libc.poll(pollfds, 1, 0) > 0;
+}
+
 /**
  * Calls `onReadable` from the event loop whenever reading would not block. Dispose it before the
  * descriptor is closed.

@@ -1,17 +1,25 @@
 import fs from 'node:fs';
+import { promisify } from 'node:util';
 
 import { unmountDead } from '../fuse/dead-mount.js';
 import { mountFuse } from '../fuse/mount.js';
 import { serveAsync } from '../fuse/serve-async.js';
 import { OVERLAY_SERVING, OverlayFileSystem } from '../overlay/overlay-filesystem.js';
 import { Overlay } from '../overlay/overlay.js';
-import { flock } from '../sys/file.js';
+import { Fd } from '../sys/fd.js';
+import { flock, syncfsInThread } from '../sys/file.js';
 import { MNT_DETACH, umountInThread } from '../sys/mount.js';
 import { UserError, hasCode, messageOf } from '../util/errors.js';
 import { OpenDir, assertPair } from './directories.js';
 import { lossError, noteFailure, reportFailure } from './failure.js';
 import { lockDirectory } from './upper-lock.js';
 import { WorkArea } from './work-area.js';
+
+/** Well above what a program needs between two requests. */
+const LINGER_MS = 5;
+
+/** How long programs that have files open may go on after the mount has lost its place. */
+const GRACE_MS = 300;
 
 /** The subtype of the mounts; `fuse.<subtype>` is their type in the mount table. */
 export const MOUNT_SUBTYPE = 'tsbuild-overlayfs';
@@ -136,17 +144,60 @@ async function serveMount(
     nosuid: !mount.suid,
     allowOther: mount.allowOther,
   });
-  const onEnd = (): void => void unmount(mountpoint);
-  end.addEventListener('abort', onEnd);
-  if (end.aborted) onEnd();
+  const stop = new AbortController();
   const fileSystem = new OverlayFileSystem(overlay, { refusesWhiteouts: true });
-  const served = serveAsync(device, fileSystem, OVERLAY_SERVING);
+  const served = serveAsync(device, fileSystem, {
+    ...OVERLAY_SERVING,
+    lingerMs: LINGER_MS,
+    signal: stop.signal,
+  });
+  const ending = endOnSignal(mountpoint, { end, stop, warn });
   const isReady = await Promise.race([
     fs.promises.stat(mountpoint).then(() => true),
     served.then(() => false),
   ]);
   if (isReady) onReady();
-  await served;
+  try {
+    await served;
+  } finally {
+    ending[Symbol.dispose]();
+  }
+}
+
+/** What ends a mount. */
+interface Ending {
+  /** Somebody wants it to end. */
+  readonly end: AbortSignal;
+  /** Ends serving, be the mount in use or not. */
+  readonly stop: AbortController;
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * Unmounts when `end` is aborted. Programs that have files open then keep the mount alive: it is
+ * taken out of their way, what they have written so far is kept, and serving ends.
+ */
+function endOnSignal(mountpoint: string, { end, stop, warn }: Ending): Disposable {
+  let grace: NodeJS.Timeout | undefined;
+  const onEnd = async (): Promise<void> => {
+    try {
+      if (await unmount(mountpoint)) return;
+      warn(`${mountpoint} is in use: what its programs write from now on is lost`);
+      grace = setTimeout(() => stop.abort(), GRACE_MS);
+    } catch (error) {
+      warn(`Cannot unmount ${mountpoint}: ${messageOf(error)}`);
+      stop.abort();
+    }
+  };
+  const listener = (): void => void onEnd();
+  end.addEventListener('abort', listener, { once: true });
+  if (end.aborted) listener();
+  return {
+    [Symbol.dispose]: () => {
+      end.removeEventListener('abort', listener);
+      clearTimeout(grace);
+    },
+  };
 }
 
 /** Takes a dead mount of ours off the mount point; returns its path without links. */
@@ -188,13 +239,23 @@ function openOverlay(
   });
 }
 
-/** Takes the mount away; if files of it are open, from its place at least. */
-async function unmount(mountpoint: string): Promise<void> {
+/**
+ * Takes the mount away; if files of it are open, from its place at least, with what was written
+ * so far written back: false.
+ */
+async function unmount(mountpoint: string): Promise<boolean> {
   try {
     await umountInThread(mountpoint, 0);
+    return true;
   } catch (error) {
-    if (hasCode(error, 'EINVAL')) return;
-    if (!hasCode(error, 'EBUSY')) throw new UserError('TSB_SANDBOX', String(error));
-    await umountInThread(mountpoint, MNT_DETACH);
+    // Somebody else has unmounted it.
+    if (hasCode(error, 'EINVAL', 'ENOENT')) return true;
+    if (!hasCode(error, 'EBUSY')) throw error;
   }
+  {
+    using root = Fd.adopt(await promisify(fs.open)(mountpoint, 'r'));
+    await syncfsInThread(root);
+  }
+  await umountInThread(mountpoint, MNT_DETACH);
+  return false;
 }

@@ -46,11 +46,11 @@ export class Cursor {
     return value;
   }
 
-  /** A size of a file or a place in one: EFBIG where it is no safe integer. */
-  filePosition(): number {
+  /** A size of a file or a place in one: `code` where it is negative or no safe integer. */
+  filePosition(code: 'EFBIG' | 'ENXIO' = 'EFBIG'): number {
     const at = this.#take(8);
-    const value = this.#view.getUint32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
-    if (!Number.isSafeInteger(value)) throw new FsError('EFBIG', 'fuse request');
+    const value = this.#view.getInt32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
+    if (value < 0 || !Number.isSafeInteger(value)) throw new FsError(code, 'fuse request');
     return value;
   }
 

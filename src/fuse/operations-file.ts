@@ -134,7 +134,7 @@ export const FILE_OPERATIONS: Operations = {
   [OPCODE.FUSE_LSEEK]: operation(
     'lseek',
     (fs, { nodeid, cursor }) => {
-      const [fh, offset] = [cursor.u64(), cursor.u64()];
+      const [fh, offset] = [cursor.u64(), cursor.filePosition('ENXIO')];
       return fs.lseek(nodeid, fh, offset, cursor.u32());
     },
     putLongCount,

@@ -178,7 +178,7 @@ test('sizes and offsets that no file can have are EFBIG', () => {
   setattr.writeUInt32LE(8, 0);
   setattr.writeBigUInt64LE(2n ** 60n, 16);
   const write = Buffer.alloc(40);
-  write.writeBigUInt64LE(2n ** 53n, 8);
+  write.writeBigInt64LE(-1n, 8);
   for (const [bytes, decode] of [
     [setattr, decodeSetattr],
     [write, (cursor: Cursor) => decodeWrite(cursor, 5)],

@@ -151,6 +151,22 @@ test('IOCTL answers as many bytes as were asked for, ENOTTY where there is no su
   assert.equal(answers(EMPTY, [ask(1, 7)]).sent[0]?.error, -25);
 });
 
+test('LSEEK to where no file reaches is ENXIO', () => {
+  const ask = (offset: bigint): Buffer => {
+    const body = Buffer.alloc(24);
+    body.writeBigInt64LE(offset, 8);
+    body.writeUInt32LE(3, 16);
+    return request(OPCODE.FUSE_LSEEK, body);
+  };
+  const lseek: FileSystem['lseek'] = (_nodeid, _fh, offset) => offset;
+  const asked = [ask(5n), ask(-1n), ask(2n ** 60n)];
+  const { sent } = answers({ ...EMPTY, lseek }, asked, { writebackCache: false });
+  assert.deepEqual(
+    sent.map(({ error }) => error),
+    [0, -6, -6],
+  );
+});
+
 test('FORGET, BATCH_FORGET and INTERRUPT are not answered', () => {
   const forgotten: [number, number][] = [];
   const forget = (nodeid: number, nlookup: number): void => void forgotten.push([nodeid, nlookup]);

@@ -5,8 +5,9 @@ const GAPS_MAX = 64;
 
 /**
  * The names of a directory in a stable order: every name has a cookie, greater than those of the
- * names before it, for as long as it exists; a name that is removed and made again gets a new
- * one. So a listing that is read in pieces shows what stays exactly once.
+ * names before it, for as long as it exists. So a listing that is read in pieces shows what stays
+ * exactly once, and what is renamed within the directory, too. A name that was removed lately gets
+ * its place back: who replaces or renames what it reads comes to an end.
  */
 export class Listing {
   /** Names by position; undefined where one was removed. */
@@ -14,6 +15,8 @@ export class Listing {
   /** Their cookies, increasing. */
   #cookies: number[] = [];
   readonly #cookieOf = new Map<ByteName, number>();
+  /** Cookies of removed names, until the arrays are rewritten. */
+  readonly #removed = new Map<ByteName, number>();
   #next: number;
 
   constructor(firstCookie: number, names: Iterable<ByteName>) {
@@ -21,9 +24,14 @@ export class Listing {
     for (const name of names) this.add(name);
   }
 
-  /** Appends a name; one that is listed keeps its place. */
+  /** Adds a name, at its former place or the end; one that is listed keeps its place. */
   add(name: ByteName): void {
     if (this.#cookieOf.has(name)) return;
+    const former = this.#removed.get(name);
+    if (former !== undefined) {
+      this.#put(name, former);
+      return;
+    }
     this.#cookieOf.set(name, this.#next);
     this.#names.push(name);
     this.#cookies.push(this.#next);
@@ -34,9 +42,24 @@ export class Listing {
     const cookie = this.#cookieOf.get(name);
     if (cookie === undefined) return;
     this.#cookieOf.delete(name);
+    this.#removed.set(name, cookie);
     this.#names[this.#find(cookie)] = undefined;
     const gaps = this.#names.length - this.#cookieOf.size;
     if (gaps > GAPS_MAX && gaps > this.#cookieOf.size) this.#compact();
+  }
+
+  /** A name becomes another one, which is not listed, in its place. */
+  rename(name: ByteName, newName: ByteName): void {
+    const cookie = this.#cookieOf.get(name);
+    if (cookie === undefined || this.#cookieOf.has(newName)) return;
+    this.#cookieOf.delete(name);
+    this.#put(newName, cookie);
+  }
+
+  #put(name: ByteName, cookie: number): void {
+    this.#removed.delete(name);
+    this.#cookieOf.set(name, cookie);
+    this.#names[this.#find(cookie)] = name;
   }
 
   /** Calls `visit` for the names behind `cookie` until it returns false. */
@@ -60,7 +83,9 @@ export class Listing {
   }
 
   #compact(): void {
-    this.#names = [...this.#cookieOf.keys()];
-    this.#cookies = [...this.#cookieOf.values()];
+    const entries = [...this.#cookieOf].sort(([, a], [, b]) => a - b);
+    this.#names = entries.map(([name]) => name);
+    this.#cookies = entries.map(([, cookie]) => cookie);
+    this.#removed.clear();
   }
 }

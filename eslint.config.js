@@ -11,6 +11,7 @@ const IMPORTS = {
   oci: ['util'],
   sys: ['util'],
   fuse: ['util', 'sys'],
+  'fuse-native': ['util', 'sys', 'fuse'],
   layer: ['util', 'sys'],
   overlay: ['util', 'sys', 'fuse', 'layer'],
   upperdir: ['util', 'sys', 'fuse', 'layer', 'overlay'],

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** A program and the Debian package that brings it. */
+/** A program, or a library by its soname, and the Debian package that brings it. */
 const PACKAGE_OF = {
   bzip2: 'bzip2',
   buildah: 'buildah',
@@ -10,6 +10,7 @@ const PACKAGE_OF = {
   crun: 'crun',
   'docker-registry': 'docker-registry',
   'fuse-overlayfs': 'fuse-overlayfs',
+  'libfuse.so.2': 'libfuse2',
   getcap: 'libcap2-bin',
   getfacl: 'acl',
   getfattr: 'attr',
@@ -29,11 +30,13 @@ const PACKAGE_OF = {
 /** Programs that the quickstart needs. */
 export const QUICKSTART_PROGRAMS = ['unshare', 'newuidmap', 'mmdebstrap'];
 
-/** Programs that the tests use, as tools and as oracles. */
+/** Programs that the tests use, as tools and as oracles, and libraries. */
 export const TEST_PROGRAMS = [
   ...QUICKSTART_PROGRAMS,
   ...['bzip2', 'busybox', 'crun', 'docker-registry', 'getcap', 'getfacl', 'getfattr', 'git'],
   ...['podman', 'python3', 'skopeo', 'strace', 'umoci', 'xz', 'zstd'],
+  // The package fuse-native has binaries for x64 only.
+  ...(process.arch === 'x64' ? ['libfuse.so.2'] : []),
 ];
 
 /** Programs that the benchmark compares with. */
@@ -42,7 +45,14 @@ export const BENCH_PROGRAMS = [...QUICKSTART_PROGRAMS, 'buildah', 'fuse-overlayf
 // Debian keeps some of them out of an ordinary user's PATH.
 const SEARCH = [...(process.env.PATH ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin'];
 
+/** Whether the dynamic linker knows the library. */
+function isLinkable(soname) {
+  const { stdout } = spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' });
+  return (stdout ?? '').includes(`\t${soname} `);
+}
+
 function isInstalled(program) {
+  if (program.includes('.so.')) return isLinkable(program);
   return SEARCH.some((dir) => {
     try {
       accessSync(join(dir, program), constants.X_OK);

@@ -78,7 +78,7 @@ export class MemoryMount implements AsyncDisposable {
   }
 }
 
-/** Whether this machine can have one; else the test is skipped. */
+/** Whether this machine can have one; else the test is skipped, or fails: see requires. */
 export function canMount(t: TestContext): boolean {
   return requires(t, 'root', 'fuse', 'program:unshare', 'program:nsenter');
 }

@@ -1,10 +1,11 @@
 /**
- * Process entry: `memory-server.js MOUNTPOINT sync|async` mounts a file system in memory, says
- * `mounted`, serves it until it is unmounted, and says `unmounted`. `async`: from the event loop,
- * every other result as a promise.
+ * Process entry: `memory-server.js MOUNTPOINT sync|async|libfuse` mounts a file system in memory,
+ * says `mounted`, serves it until it is unmounted, and says `unmounted`. `async`: from the event
+ * loop, every other result as a promise. `libfuse`: through the package fuse-native.
  */
 import { writeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { mountFuseNative } from '../fuse-native/mount.js';
 import type { FileSystem } from '../fuse/filesystem.js';
 import { MemoryFileSystem } from '../fuse/memory-filesystem.js';
 import { mountFuse } from '../fuse/mount.js';
@@ -32,9 +33,16 @@ function halfAsynchronous(fileSystem: FileSystem): FileSystem {
 
 const [, , mountpoint, mode] = process.argv;
 assert(mountpoint !== undefined, 'a mountpoint is needed');
-using device = mountFuse({ mountpoint, fsname: 'mem,o\\ry', subtype: 'tsbuild-test' });
-writeSync(1, 'mounted\n');
 const fileSystem = new MemoryFileSystem();
-if (mode === 'async') await serveAsync(device, halfAsynchronous(fileSystem));
-else serve(device, fileSystem);
+const options = { mountpoint, fsname: 'mem,o\\ry', subtype: 'tsbuild-test' };
+if (mode === 'libfuse') {
+  const mount = await mountFuseNative(options, halfAsynchronous(fileSystem));
+  writeSync(1, 'mounted\n');
+  await mount.ended;
+} else {
+  using device = mountFuse(options);
+  writeSync(1, 'mounted\n');
+  if (mode === 'async') await serveAsync(device, halfAsynchronous(fileSystem));
+  else serve(device, fileSystem);
+}
 writeSync(1, 'unmounted\n');

@@ -1,9 +1,12 @@
 import { accessSync, constants, openSync, closeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** What a test may need of the machine: `root`, `fuse`, or a program by name. */
-export type Requirement = 'root' | 'fuse' | `program:${string}`;
+/** What a test may need of the machine: `root`, `fuse`, or a program, library, package by name. */
+export type Requirement =
+  'root' | 'fuse' | `program:${string}` | `library:${string}` | `package:${string}`;
 
 const PROGRAM_DIRS = [
   ...(process.env['PATH'] ?? '').split(':').filter((dir) => dir !== ''),
@@ -23,6 +26,21 @@ function hasProgram(name: string): boolean {
   });
 }
 
+/** Whether the dynamic linker knows a shared library, by its soname. */
+function hasLibrary(soname: string): boolean {
+  const { stdout } = spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' });
+  return stdout.split('\n').some((line) => line.trim().startsWith(`${soname} `));
+}
+
+function hasPackage(name: string): boolean {
+  try {
+    createRequire(import.meta.url).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function canOpenFuse(): boolean {
   try {
     closeSync(openSync('/dev/fuse', 'r+'));
@@ -36,8 +54,9 @@ function canOpenFuse(): boolean {
 function findLack(requirement: Requirement): string | undefined {
   if (requirement === 'root') return process.getuid?.() === 0 ? undefined : 'needs root';
   if (requirement === 'fuse') return canOpenFuse() ? undefined : 'needs /dev/fuse';
-  const name = requirement.slice('program:'.length);
-  return hasProgram(name) ? undefined : `needs the program ${name}`;
+  const [kind = '', name = ''] = requirement.split(':');
+  const has = { program: hasProgram, library: hasLibrary, package: hasPackage }[kind];
+  return has?.(name) === true ? undefined : `needs the ${kind} ${name}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { SEEK_DATA } from '../../sys/constants.js';
 import type { Time } from '../../fuse/filesystem.js';
-import type { ModelStat, Operation, Outcome } from './operations.js';
+import type { ModelEntry, ModelStat, Operation, Outcome } from './operations.js';
 
 /** Says whether a time that the model has is what a file system shows. */
 export type SameTime = (model: Time, found: Time) => boolean;
@@ -86,9 +86,11 @@ export class Comparison {
     return `ino is ${found.ino}: it was ${this.#inoOf.get(want.ino) ?? 'that of another file'}`;
   }
 
-  #differentEntries({ entries: want }: Outcome, { entries: found }: Outcome): string | undefined {
-    if (want === undefined || found === undefined) return undefined;
-    const names = (list: typeof want): string =>
+  #differentEntries(model: Outcome, { entries: found }: Outcome): string | undefined {
+    if (model.entries === undefined || found === undefined) return undefined;
+    const hasDots = found.some(({ name }) => name === '.');
+    const want = model.entries.filter(({ name }) => hasDots || (name !== '.' && name !== '..'));
+    const names = (list: readonly ModelEntry[]): string =>
       list
         .map(({ name }) => name)
         .sort()

@@ -78,8 +78,7 @@ export class ModelTree implements Subject {
   /** The inode of a path; throws as Linux does. `follow`: a symlink at the end is followed. */
   #find(path: string, follow = false): ModelInode {
     if (path === '') return this.root;
-    const { dir, name } = this.#place(path);
-    const node = dir.children.get(name) ?? fail('ENOENT');
+    const node = this.#child(this.#place(path)) ?? fail('ENOENT');
     return follow && isType(node, S_IFLNK) ? fail('ENOENT') : node;
   }
 
@@ -88,8 +87,12 @@ export class ModelTree implements Subject {
     let dir = this.root;
     for (const part of dirPath === '' ? [] : dirPath.split('/')) dir = this.#step(dir, part);
     if (!isDir(dir)) fail(isType(dir, S_IFLNK) ? 'ENOENT' : 'ENOTDIR');
-    if (name.length > NAME_MAX) fail('ENAMETOOLONG');
     return { dir, name };
+  }
+
+  #child({ dir, name }: Place): ModelInode | undefined {
+    if (name.length > NAME_MAX) fail('ENAMETOOLONG');
+    return dir.children.get(name);
   }
 
   #step(dir: ModelInode, part: string): ModelInode {
@@ -116,7 +119,7 @@ export class ModelTree implements Subject {
   }
 
   #add({ dir, name }: Place, mode: number): ModelInode {
-    if (dir.children.has(name)) fail('EEXIST');
+    if (this.#child({ dir, name }) !== undefined) fail('EEXIST');
     const node = this.#inode(mode);
     this.#inherit(dir, node);
     this.#attach({ dir, name }, node);
@@ -176,8 +179,8 @@ export class ModelTree implements Subject {
   #rename({ path, to, flags }: OperationFields['rename']): void {
     const from = this.#place(path);
     const into = this.#place(to);
-    const node = from.dir.children.get(from.name) ?? fail('ENOENT');
-    const target = into.dir.children.get(into.name);
+    const node = this.#child(from) ?? fail('ENOENT');
+    const target = this.#child(into);
     const exchange = (flags & RENAME_EXCHANGE) !== 0;
     if (target !== undefined && (flags & RENAME_NOREPLACE) !== 0) fail('EEXIST');
     if (exchange && target === undefined) fail('ENOENT');
@@ -209,7 +212,7 @@ export class ModelTree implements Subject {
 
   #link(node: ModelInode, to: string): void {
     const place = this.#place(to);
-    if (place.dir.children.has(place.name)) fail('EEXIST');
+    if (this.#child(place) !== undefined) fail('EEXIST');
     if (isDir(node)) fail('EPERM');
     if (node.nlink === 0 && !node.linkable) fail('ENOENT');
     node.linkable = false;
@@ -254,7 +257,7 @@ export class ModelTree implements Subject {
   #create(op: OperationFields['create']): Outcome {
     this.slots[op.slot] = undefined;
     const place = this.#place(op.path);
-    const known = place.dir.children.get(place.name);
+    const known = this.#child(place);
     if (known === undefined) return this.#open(op.slot, this.#add(place, S_IFREG | op.mode));
     if (op.exclusive) fail('EEXIST');
     if (isDir(known)) fail('EISDIR');
@@ -310,14 +313,14 @@ export class ModelTree implements Subject {
     truncate: ({ path, size }) => done(() => truncate(this.#find(path, true), this.now, size)),
     unlink: ({ path }) => {
       const place = this.#place(path);
-      const node = place.dir.children.get(place.name) ?? fail('ENOENT');
+      const node = this.#child(place) ?? fail('ENOENT');
       if (isDir(node)) fail('EISDIR');
       this.#remove(place, node);
       return done(() => this.#entriesChanged(place.dir));
     },
     rmdir: ({ path }) => {
       const place = this.#place(path);
-      const node = place.dir.children.get(place.name) ?? fail('ENOENT');
+      const node = this.#child(place) ?? fail('ENOENT');
       if (!isDir(node)) fail('ENOTDIR');
       if (node.children.size > 0) fail('ENOTEMPTY');
       this.#remove(place, node);

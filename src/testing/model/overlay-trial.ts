@@ -96,15 +96,13 @@ export class OverlayTrial implements Disposable {
   }
 
   async #commit(): Promise<string | undefined> {
-    const { model, comparison } = this.#trial;
     this.#overlay.commit({});
     const frozen = this.#trial.verify(this.#subject);
     if (frozen !== undefined) return `after the commit: ${frozen}`;
     this.#subject.unmount();
     this.#overlay[Symbol.dispose]();
     this.#layers.push(this.#upper);
-    model.commit();
-    comparison.forgetNumbers();
+    this.#trial.commit();
     const difference = await this.#verifyLayers();
     [this.#overlay, this.#subject] = this.#open();
     return difference;

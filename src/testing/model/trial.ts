@@ -42,6 +42,7 @@ function isMeaningful(model: ModelTree, operation: Operation): boolean {
   switch (operation.op) {
     case 'open':
     case 'create':
+    case 'truncate':
       return [S_IFREG, S_IFDIR, S_IFLNK].includes(typeOf(model.find(operation.path)));
     case 'write':
     case 'read':
@@ -62,13 +63,21 @@ function isMeaningful(model: ModelTree, operation: Operation): boolean {
   }
 }
 
+/** What is known of a subject. */
+export interface TrialOptions {
+  /** The number of a file that is gone may soon be another's. */
+  readonly reusesNumbers?: boolean;
+}
+
 /** A subject beside the model: every operation is done to both. */
 export class Trial {
   readonly model: ModelTree;
   readonly comparison: Comparison;
+  readonly #reusesNumbers: boolean;
   #index = 0;
 
-  constructor(sameTime: SameTime) {
+  constructor(sameTime: SameTime, { reusesNumbers = false }: TrialOptions = {}) {
+    this.#reusesNumbers = reusesNumbers;
     this.model = new ModelTree(timeOf(0));
     this.comparison = new Comparison(sameTime);
   }
@@ -91,9 +100,15 @@ export class Trial {
     return difference;
   }
 
+  /** A step ended. */
+  commit(): void {
+    this.model.commit();
+    this.comparison.forgetNumbers();
+  }
+
   /** Numbers of files that nobody has any more may come again. */
   #forgetDead(): void {
-    if (this.#index % 16 !== 0) return;
+    if (!this.#reusesNumbers) return;
     const alive = new Set<number>(this.model.slots.flatMap((node) => (node ? [node.id] : [])));
     for (const [, { id }] of this.model.walk()) alive.add(id);
     this.comparison.keep((id) => alive.has(id));

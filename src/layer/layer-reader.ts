@@ -3,7 +3,7 @@ import path from 'node:path';
 import { O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from '../sys/constants.js';
 import type { Fd } from '../sys/fd.js';
 import { openat, preadFull } from '../sys/file.js';
-import { fstat } from '../sys/stat.js';
+import { fstat, fstatat } from '../sys/stat.js';
 import { STORE_DAMAGED_HINT, UserError, hasCode, messageOf } from '../util/errors.js';
 import { FdCache } from './fd-cache.js';
 import { LayerIndex } from './index-codec.js';
@@ -62,6 +62,11 @@ export class LayerReader implements Disposable {
     const key = ref.kind === 'pack' ? 'pack' : `data/${ref.number}`;
     const fd = this.#fds.get(`${this.id}/${key}`, () => openStored(path.join(this.dir, key)));
     return { fd, start: ref.kind === 'pack' ? ref.offset : 0 };
+  }
+
+  /** What a data file takes on the disk, in 512-byte units; undefined: it is missing. */
+  blocks({ number }: ContentRef & { kind: 'file' }): number | undefined {
+    return fstatat(undefined, path.join(this.dir, `data/${number}`))?.blocks;
   }
 
   /**

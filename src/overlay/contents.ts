@@ -190,11 +190,16 @@ export class Contents implements Disposable {
     copyBytes({ from: fd, start, to, length, whole: isWholeFile(content) });
   }
 
-  /** Learns what the node's own data file takes on the disk: holes take nothing. */
+  /** Learns what the node's data file takes on the disk: holes take nothing. */
   measure(node: Node): void {
-    if (node.content?.kind !== 'own' || node.size === 0) return;
-    // Some programs take a file of no blocks for one hole, and the kernel may still hold its data.
-    node.allocated = Math.max(1, fstat(this.ownFd(node)).blocks);
+    const { content } = node;
+    if (node.size === 0 || content === undefined) return;
+    if (content.kind === 'own') {
+      // Some programs take a file of no blocks for one hole; the kernel may still hold its data.
+      node.allocated = Math.max(1, fstat(this.ownFd(node)).blocks);
+    } else if (content.kind === 'ref' && content.ref.kind === 'file') {
+      node.allocated ??= this.#layers.open(content.layer).blocks(content.ref);
+    }
   }
 
   /** The file that a content lies in. */

@@ -25,6 +25,7 @@ export function readDirectory(tree: Tree, node: DirNode, offset: number, sink: D
     if (!(child instanceof Node)) return sink.add(entry);
     return sink.add(entry, () => {
       child.nlookup += 1;
+      tree.contents.measure(child);
       return child;
     });
   });

@@ -76,7 +76,9 @@ export class OverlayFileSystem implements FileSystem {
     if (name === '..') return referenced(dir.link?.parent ?? dir);
     if (name === '.') return referenced(dir);
     const node = this.#tree.lookup(dir, name);
-    return node === undefined ? undefined : referenced(node);
+    if (node === undefined) return undefined;
+    this.#tree.contents.measure(node);
+    return referenced(node);
   }
 
   forget(nodeid: NodeId, nlookup: number): void {

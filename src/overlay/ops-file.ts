@@ -6,7 +6,6 @@ import {
   S_IFREG,
 } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
-import { stampContent } from './clock.js';
 import { CONTENT_MEMORY_BYTES_MAX } from './contents.js';
 import { copyRange } from './copy-bytes.js';
 import { typeOf, type Node } from './node.js';
@@ -54,7 +53,8 @@ export interface Stretch {
 
 /**
  * fallocate(2): allocate, keep the size, punch a hole, zero. EOPNOTSUPP for the rest (the kernel
- * lets no other mode through to FUSE), and where the file system below does not have it.
+ * lets no other mode through to FUSE), and where the file system below does not have it. Times
+ * are left alone, as by {@link writeFile}.
  */
 export function allocate(tree: Tree, node: Node, { offset, length, mode }: Stretch): void {
   tree.assertWritable('fallocate');
@@ -82,7 +82,6 @@ export function allocate(tree: Tree, node: Node, { offset, length, mode }: Stret
       throw new FsError('EOPNOTSUPP', 'fallocate');
   }
   contents.measure(node);
-  stampContent(node, tree.now());
   tree.touch(node);
 }
 
@@ -95,7 +94,10 @@ export interface CopyEnds {
   readonly length: number;
 }
 
-/** copy_file_range(2); returns the bytes copied. A whole lower file is shared, not copied. */
+/**
+ * copy_file_range(2); returns the bytes copied. A whole lower file is shared, not copied. Times
+ * are left alone, as by {@link writeFile}.
+ */
 export function copyFileBytes(tree: Tree, copy: CopyEnds): number {
   const { from, fromOffset, to, toOffset } = copy;
   tree.assertWritable('copy_file_range');
@@ -108,7 +110,6 @@ export function copyFileBytes(tree: Tree, copy: CopyEnds): number {
   if (!whole || !tree.contents.tryShare(from, to)) {
     copyThrough(tree, { ...copy, length });
   }
-  stampContent(to, tree.now());
   tree.touch(to);
   return length;
 }

@@ -86,13 +86,13 @@ export function parseArguments(argv: readonly string[], isRoot: boolean): Reques
   if (first === undefined) throw usageError('Cannot mount: found no mount point');
   if (more.length > 0) throw usageError(`Cannot mount: found "${more.join(' ')}" too many`);
   if (second !== undefined) settings.fsname = first;
-  if (words.isDebug) settings.debug = true;
+  if (words.isDebug) settings.isDebug = true;
   checkDirectories(settings);
   return {
     kind: 'mount',
     settings,
     mountpoint: path.resolve(second ?? first),
-    isForeground: words.isForeground || settings.debug,
+    isForeground: words.isForeground || settings.isDebug,
     warnings,
   };
 }

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { unwrap } from '../print-error.js';
-import type { OverlayMount } from '../../src/upperdir/overlay-mount.js';
+import type { OverlayMount } from '../../src/upperdir/serve-mount.js';
 import { encodeMessage, failureMessage, type DaemonMessage } from './daemon.js';
 import { serveHere } from './serve.js';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { encodeError, decodeError, type WireError } from '../../src/overlay/server-messages.js';
-import type { OverlayMount } from '../../src/upperdir/overlay-mount.js';
+import type { OverlayMount } from '../../src/upperdir/serve-mount.js';
 
 /*
  * The mount in the background: a process of its own that says on descriptor 3, one JSON object

@@ -27,10 +27,11 @@ async function run(argv: readonly string[]): Promise<number> {
     }
     case 'mount': {
       for (const warning of request.warnings) warn(warning);
-      const { mountOf, serveHere } = await import('./serve.js');
+      const { DEBUG_LOG, mountOf, serveHere } = await import('./serve.js');
       const mount = mountOf(request.settings, request.mountpoint);
       if (request.isForeground) {
-        await serveHere(mount, { onReady: () => undefined, warn });
+        const debug = request.settings.isDebug ? { log: DEBUG_LOG } : {};
+        await serveHere(mount, { onReady: () => undefined, warn, ...debug });
         return EXIT.ok;
       }
       const { startDaemon } = await import('./daemon.js');

@@ -1,23 +1,13 @@
+import { parseIdMapping } from '../../src/upperdir/id-mapping.js';
+import type { OverlayMount } from '../../src/upperdir/serve-mount.js';
 import { suggest } from '../../src/util/suggest.js';
 import { UserError } from '../../src/util/errors.js';
 import { splitEscaped, unescapeText, type TypedOption } from './option-text.js';
 
-/** What the options of a mount come to. */
-export interface MountSettings {
-  /** Top first, as typed. */
-  lowerdirs: string[];
-  upperdir: string | undefined;
-  workdir: string | undefined;
-  fsname: string;
-  readOnly: boolean;
-  suid: boolean;
-  dev: boolean;
-  exec: boolean;
-  allowOther: boolean;
-  debug: boolean;
-  userXattr: boolean;
-  isSynced: boolean;
-}
+/** What the options of a mount come to: where it is mounted is said elsewhere. */
+export type MountSettings = Settable<Omit<OverlayMount, 'mountpoint'>> & { isDebug: boolean };
+
+type Settable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One option of `-o`. */
 export interface OptionSpec {
@@ -43,20 +33,102 @@ const text = (does: string, apply: (s: MountSettings, value: string) => void): O
 const silent = (does: string): OptionSpec => ({ value: 'none', does, isSilent: true });
 const warned = (value: OptionSpec['value'], does: string): OptionSpec => ({ value, does });
 
-/** Every option of `-o`: those of fuse-overlayfs, of kernel overlayfs and of mount(8). */
-export const OPTIONS: Readonly<Record<string, OptionSpec>> = {
+const ID_MAX = 2 ** 32 - 2;
+const TIMEOUT_MAX_SEC = 1_000_000_000;
+const STAT_XATTRS = ['security.fuseoverlayfs.override_stat', 'user.containers.override_stat'];
+const ALWAYS = 'always so';
+const NO_ATIMES = 'access times are not kept up to date';
+const OF_KERNEL = 'it is about what the kernel writes; all that it wrote is read';
+const FOR_MOUNT = 'for mount(8)';
+
+const LAYERS: Readonly<Record<string, OptionSpec>> = {
   lowerdir: text('directories to merge, top first, separated by `:` (`\\:` is a colon)', (s, v) => {
+    if (splitEscaped(v, ':').slice(1, -1).includes('')) throw doubleColon();
     s.lowerdirs = splitEscaped(v, ':')
       .filter((part) => part !== '')
       .map(unescapeText);
   }),
-  upperdir: text('takes the changes when the mount ends; left out: read-only', (s, v) => {
+  upperdir: text('takes the changes when the mount ends; without it read-only', (s, v) => {
     s.upperdir = unescapeText(v);
   }),
-  workdir: text('for what is changed while mounted: on the file system of `upperdir`', (s, v) => {
+  workdir: text('for changes while mounted; on the file system of `upperdir`', (s, v) => {
     s.workdir = unescapeText(v);
   }),
+  userxattr: flag('writes `user.overlay.opaque`, not `trusted.`', (s) => (s.userXattr = true)),
+  volatile: flag('the end does not wait for the disk', (s) => (s.isSynced = false)),
+  redirect_dir: warned('required', 'redirects are followed, and never written'),
+  metacopy: warned('required', OF_KERNEL),
+  index: warned('required', OF_KERNEL),
+  nfs_export: warned('required', OF_KERNEL),
+  uuid: warned('required', OF_KERNEL),
+  verity: warned('required', OF_KERNEL),
+  plugins: warned('required', 'there are no plugins'),
+};
+
+const OWNERS: Readonly<Record<string, OptionSpec>> = {
+  uidmapping: text('`DISK:SHOWN:COUNT[:…]`: owners on the disk and in the mount', (s, v) => {
+    s.owners = { ...s.owners, uids: parseIdMapping(v) };
+  }),
+  gidmapping: text('the same of groups', (s, v) => {
+    s.owners = { ...s.owners, gids: parseIdMapping(v) };
+  }),
+  squash_to_root: flag('all files are 0:0, and stay so', (s) => {
+    const { squashUid = 0, squashGid = 0 } = s.owners;
+    s.owners = { ...s.owners, squashUid, squashGid };
+  }),
+  squash_to_uid: text('all files have this owner', (s, v) => {
+    s.owners = { ...s.owners, squashUid: parseNumber('squash_to_uid', v, ID_MAX) };
+  }),
+  squash_to_gid: text('all files have this group', (s, v) => {
+    s.owners = { ...s.owners, squashGid: parseNumber('squash_to_gid', v, ID_MAX) };
+  }),
+  xattr_permissions: text(
+    'owners and modes are kept in an attribute: 1 `security.fuseoverlayfs.override_stat`, ' +
+      '2 `user.containers.override_stat`; 0 not',
+    (s, v) => {
+      const number = parseNumber('xattr_permissions', v, STAT_XATTRS.length);
+      s.owners = { ...s.owners, statXattr: STAT_XATTRS[number - 1] };
+    },
+  ),
+  noxattrs: text('1: the mount has no extended attributes', (s, v) => {
+    s.hasXattrs = parseNumber('noxattrs', v, 1) === 0;
+  }),
+  noacl: flag('the mount has no ACLs', (s) => (s.hasAcls = false)),
+};
+
+const FUSE: Readonly<Record<string, OptionSpec>> = {
+  timeout: text('seconds that the kernel keeps names and attributes (for ever)', (s, v) => {
+    s.timeoutSec = parseNumber('timeout', v, TIMEOUT_MAX_SEC);
+  }),
+  max_write: text('bytes of one write at most (1 MiB)', (s, v) => {
+    s.maxWriteBytes = parseNumber('max_write', v, 2 ** 31);
+  }),
+  writeback: text('0: the kernel does not gather writes', (s, v) => {
+    s.hasWriteback = parseNumber('writeback', v, 1) === 1;
+  }),
+  auto_unmount: flag('the mount goes when its process dies', (s) => (s.hasAutoUnmount = true)),
+  allow_other: flag('all users may enter (the default)', (s) => (s.allowOther = true)),
   fsname: text('the source in the mount table', (s, v) => (s.fsname = unescapeText(v))),
+  debug: flag('as `-d`', (s) => (s.isDebug = true)),
+  default_permissions: silent(ALWAYS),
+  ino32_t: silent('numbers are below 2^32 as long as there are fewer files'),
+  kernel_cache: silent(ALWAYS),
+  nonempty: silent(ALWAYS),
+  allow_root: warned('none', 'root may enter in any case'),
+  fsync: warned('required', 'nothing is written into `upperdir` before the end'),
+  sync: warned('optional', 'nothing is written into `upperdir` before the end'),
+  static_nlink: warned('none', 'link counts are right, and cost nothing'),
+  threaded: warned('required', 'one thread serves'),
+  xino: warned('required', 'inode numbers are those of the mount'),
+  fast_ino: warned('required', 'inode numbers are those of the mount'),
+  fast_ino_check: warned('required', 'inode numbers are those of the mount'),
+  splice_read: warned('none', 'the kernel decides'),
+  splice_write: warned('none', 'the kernel decides'),
+  splice_move: warned('none', 'the kernel decides'),
+  context: warned('required', 'files have the labels that they have'),
+};
+
+const MOUNT: Readonly<Record<string, OptionSpec>> = {
   ro: flag('read-only', (s) => (s.readOnly = true)),
   rw: flag('writable (the default with `upperdir`)', (s) => (s.readOnly = false)),
   suid: flag('set-id bits and capabilities are obeyed (the default)', (s) => (s.suid = true)),
@@ -65,14 +137,30 @@ export const OPTIONS: Readonly<Record<string, OptionSpec>> = {
   nodev: flag('they cannot', (s) => (s.dev = false)),
   exec: flag('programs can be run (the default)', (s) => (s.exec = true)),
   noexec: flag('they cannot', (s) => (s.exec = false)),
-  allow_other: flag('all users may enter (the default)', (s) => (s.allowOther = true)),
-  userxattr: flag('opaque directories by `user.overlay.opaque`', (s) => (s.userXattr = true)),
-  volatile: flag('the end of the mount does not wait for the disk', (s) => (s.isSynced = false)),
-  allow_root: warned('none', 'root may enter in any case'),
-  debug: flag('as `-d`', (s) => (s.debug = true)),
-  default_permissions: silent('always'),
-  noatime: silent('always: access times are not recorded'),
-  nodiratime: silent('always'),
+  noatime: silent(ALWAYS),
+  nodiratime: silent(ALWAYS),
+  relatime: silent(NO_ATIMES),
+  lazytime: silent(NO_ATIMES),
+  atime: warned('none', NO_ATIMES),
+  diratime: warned('none', NO_ATIMES),
+  strictatime: warned('none', NO_ATIMES),
+  dirsync: warned('none', 'nothing is written into `upperdir` before the end'),
+  async: silent(ALWAYS),
+  defaults: silent(FOR_MOUNT),
+  auto: silent(FOR_MOUNT),
+  noauto: silent(FOR_MOUNT),
+  nofail: silent(FOR_MOUNT),
+  user: silent(FOR_MOUNT),
+  nouser: silent(FOR_MOUNT),
+  _netdev: silent(FOR_MOUNT),
+};
+
+/** Every option of `-o`: those of fuse-overlayfs, of the kernel's overlayfs and of mount(8). */
+export const OPTIONS: Readonly<Record<string, OptionSpec>> = {
+  ...LAYERS,
+  ...OWNERS,
+  ...FUSE,
+  ...MOUNT,
 };
 
 /** The settings before any option. */
@@ -87,9 +175,22 @@ export function defaultSettings(isRoot: boolean): MountSettings {
     dev: isRoot,
     exec: true,
     allowOther: true,
-    debug: false,
     userXattr: false,
     isSynced: true,
+    owners: {
+      uids: [],
+      gids: [],
+      squashUid: undefined,
+      squashGid: undefined,
+      statXattr: undefined,
+    },
+    hasXattrs: true,
+    hasAcls: true,
+    hasWriteback: true,
+    timeoutSec: undefined,
+    maxWriteBytes: undefined,
+    hasAutoUnmount: false,
+    isDebug: false,
   };
 }
 
@@ -98,6 +199,8 @@ export function applyOption(
   settings: MountSettings,
   { name, value }: TypedOption,
 ): string | undefined {
+  // Comments of fstab and of other programs.
+  if (/^(x-|X-|comment$)/.test(name)) return undefined;
   const spec = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined;
   if (spec === undefined) throw unknownOption(name);
   if (spec.value === 'required' && value === undefined) {
@@ -109,6 +212,16 @@ export function applyOption(
   if (spec.apply !== undefined) spec.apply(settings, value ?? '');
   else if (spec.isSilent !== true) return `Option "${name}" does nothing here: ${spec.does}`;
   return undefined;
+}
+
+function parseNumber(name: string, value: string, max: number): number {
+  const number = Number(value);
+  if (/^\d+(\.\d+)?$/.test(value) && number <= max) return number;
+  throw usageError(`Cannot use option "${name}=${value}": want a number from 0 to ${max}`);
+}
+
+function doubleColon(): UserError {
+  return usageError('Cannot use option "lowerdir": found "::", data-only layers are not supported');
 }
 
 function unknownOption(name: string): UserError {

@@ -1,9 +1,15 @@
-import type { OverlayMount } from '../../src/upperdir/overlay-mount.js';
-import { serveOverlay, type ServeEvents } from '../../src/upperdir/overlay-mount.js';
+import fs from 'node:fs';
+import { serveOverlay } from '../../src/upperdir/overlay-mount.js';
+import type { OverlayMount, ServeEvents } from '../../src/upperdir/serve-mount.js';
 import type { MountSettings } from './options.js';
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** What the settings of the command line mean to the mount. */
-export function mountOf(settings: MountSettings, mountpoint: string): OverlayMount {
+export function mountOf(
+  { isDebug: _, ...settings }: MountSettings,
+  mountpoint: string,
+): OverlayMount {
   return { ...settings, mountpoint };
 }
 
@@ -11,6 +17,17 @@ export function mountOf(settings: MountSettings, mountpoint: string): OverlayMou
 export async function serveHere(mount: OverlayMount, events: ServeEvents): Promise<void> {
   const end = new AbortController();
   const onSignal = (): void => end.abort();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
-  await serveOverlay(mount, events, end.signal);
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    await serveOverlay(mount, events, end.signal);
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
 }
+
+/** Writes every operation to standard error, as a line of JSON. */
+export const DEBUG_LOG: NonNullable<ServeEvents['log']> = {
+  trace: (record, message) => {
+    fs.writeSync(2, `${JSON.stringify({ msg: message, ...record })}\n`);
+  },
+};

@@ -1,7 +1,16 @@
 import { O_RDWR } from '../sys/constants.js';
 import type { Fd } from '../sys/fd.js';
 import { openat } from '../sys/file.js';
-import { MNT_DETACH, MS_NODEV, MS_NOSUID, MS_RDONLY, mount, umount2 } from '../sys/mount.js';
+import {
+  MNT_DETACH,
+  MS_NOATIME,
+  MS_NODEV,
+  MS_NOEXEC,
+  MS_NOSUID,
+  MS_RDONLY,
+  mount,
+  umount2,
+} from '../sys/mount.js';
 import { UserError, hasCode, messageOf } from '../util/errors.js';
 
 const DEVICE = '/dev/fuse';
@@ -21,6 +30,10 @@ export interface FuseMount {
   readonly nodev?: boolean;
   /** Set-id bits and file capabilities are not obeyed. Default false. */
   readonly nosuid?: boolean;
+  /** Programs cannot be run. Default false. */
+  readonly noexec?: boolean;
+  /** Reading leaves access times alone. Default false. */
+  readonly noatime?: boolean;
 }
 
 /** A mount's end in user space. Closing it ends the mount: every access fails from then on. */
@@ -74,8 +87,10 @@ export function mountFuse(options: FuseMount): FuseDevice {
   }
 }
 
-function mountFlags({ readOnly, nodev, nosuid }: FuseMount): number {
+function mountFlags({ readOnly, nodev, nosuid, noexec, noatime }: FuseMount): number {
   return (
+    (noexec === true ? MS_NOEXEC : 0) |
+    (noatime === true ? MS_NOATIME : 0) |
     (readOnly === true ? MS_RDONLY : 0) |
     (nodev === false ? 0 : MS_NODEV) |
     (nosuid === true ? MS_NOSUID : 0)

@@ -9,7 +9,7 @@ import { WHITEOUT } from '../layer/types.js';
 import { byteName, byteNameOf, nameBytes, type ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import type { Handle, LowerLayer, Redirect } from './lower.js';
-import { isDirMode, typeOf, type Node } from './node.js';
+import { Node, isDirMode, typeOf } from './node.js';
 import { readMarks, readXattrs, type Marks } from './overlay-xattrs.js';
 import {
   assertRedirectName,
@@ -224,7 +224,14 @@ export class PlainLower implements LowerLayer {
     return this.#below.length > 0 && typeOf(stat.mode) === S_IFREG && readMarks(path).isMetacopy;
   }
 
-  load(handle: Handle, node: Node): void {
+  /** Owner, mode and attributes of a file as they are on the disk. */
+  raw(handle: Handle): Node {
+    const node = new Node(0, this.#inode(handle).stat.mode);
+    this.#loadMetadata(handle, node);
+    return node;
+  }
+
+  #loadMetadata(handle: Handle, node: Node): void {
     const { path, stat } = this.#inode(handle);
     node.mode = stat.mode;
     node.uid = stat.uid;
@@ -237,6 +244,11 @@ export class PlainLower implements LowerLayer {
     node.ctimeSec = stat.ctimeSec;
     node.ctimeNsec = stat.ctimeNsec;
     node.xattrs = readXattrs(path);
+  }
+
+  load(handle: Handle, node: Node): void {
+    this.#loadMetadata(handle, node);
+    const { path, stat } = this.#inode(handle);
     const type = typeOf(stat.mode);
     if (type === S_IFREG) {
       node.size = stat.size;

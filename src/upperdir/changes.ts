@@ -9,7 +9,6 @@ import { displayName, type ByteName } from '../util/byte-name.js';
 import { hasCode, messageOf } from '../util/errors.js';
 import { sameAsOrigin } from './compare.js';
 import type { Change } from './journal.js';
-import { metadataOf } from './metadata.js';
 import type { Stage } from './stage.js';
 import { join } from './upper-format.js';
 
@@ -102,7 +101,9 @@ class Finder implements Changes {
   }
 
   #setMetadata(node: Node, at: ByteName): void {
-    this.changes.push({ kind: 'meta', at, metadata: metadataOf(node) });
+    this.#attempt(at, () => {
+      this.changes.push({ kind: 'meta', at, metadata: this.#stage.metadataOf(node) });
+    });
   }
 
   #visitRemoved({ at, upper, low, name }: Place): void {
@@ -239,7 +240,7 @@ class Finder implements Changes {
     this.#attempt(at, () => {
       this.#stage.makeFile(node, to);
       if (this.#stage.isAdopted(node) && !sameAsOrigin(node).metadata) {
-        metas.push({ kind: 'meta', at, metadata: metadataOf(node) });
+        metas.push({ kind: 'meta', at, metadata: this.#stage.metadataOf(node) });
       }
     });
   }

@@ -17,6 +17,9 @@ export function lossError({ name }: OpenDir, losses: readonly Loss[]): UserError
   return new UserError(isFull ? 'TSB_NO_SPACE' : 'TSB_OUTPUT', message);
 }
 
+/** The note while a mount is there: whoever finds it later learns that it was killed. */
+export const KILLED = 'its process was killed: what it had not written is lost';
+
 /** Leaves a note for whoever uses the directory next: nobody hears a mount in the background. */
 export function noteFailure({ fd }: OpenDir, text: string): void {
   const value = Buffer.from(text).subarray(0, NOTE_BYTES_MAX);
@@ -39,12 +42,17 @@ export function findFailure({ fd }: OpenDir): string | undefined {
   return undefined;
 }
 
+/** Removes the note. */
+export function clearFailure({ fd }: OpenDir): void {
+  for (const name of NOTES) {
+    if (getxattr(fd, name) !== undefined) removexattr(fd, name);
+  }
+}
+
 /** Tells the note of the last mount, and removes it. */
 export function reportFailure(upper: OpenDir, warn: (text: string) => void): void {
   const text = findFailure(upper);
   if (text === undefined) return;
-  warn(`The last mount failed at its end: ${text}`);
-  for (const name of NOTES) {
-    if (getxattr(upper.fd, name) !== undefined) removexattr(upper.fd, name);
-  }
+  warn(`The last mount of ${upper.name} failed: ${text}`);
+  clearFailure(upper);
 }

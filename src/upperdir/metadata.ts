@@ -5,6 +5,7 @@ import { withShortPath } from '../sys/deep-path.js';
 import { fchmodat, fchownat, utimensat, type Time } from '../sys/directory.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../sys/xattr.js';
 import type { ByteName } from '../util/byte-name.js';
+import type { Owners } from './owners.js';
 
 /** What an inode has besides its content; JSON. */
 export interface Metadata {
@@ -17,19 +18,17 @@ export interface Metadata {
   readonly xattrs: readonly (readonly [ByteName, string])[];
 }
 
-/** What a node has. */
-export function metadataOf(node: Node): Metadata {
-  const { mode, uid, gid, xattrs } = node;
+/** What to keep of a node; throws EINVAL for an owner that cannot be kept. */
+export function metadataOf(node: Node, owners: Owners): Metadata {
+  const { mode, uid, gid, xattr } = owners.stored(node);
+  const xattrs = [...(node.xattrs ?? []), ...(xattr === undefined ? [] : [xattr])];
   return {
     mode,
     uid,
     gid,
     atime: { sec: node.atimeSec, nsec: node.atimeNsec },
     mtime: { sec: node.mtimeSec, nsec: node.mtimeNsec },
-    xattrs: [...(xattrs ?? [])].map(([name, value]) => [
-      storedXattrName(name),
-      value.toString('base64'),
-    ]),
+    xattrs: xattrs.map(([name, value]) => [storedXattrName(name), value.toString('base64')]),
   };
 }
 

@@ -15,7 +15,8 @@ import { NAME_MAX } from '../sys/constants.js';
 import { nameBytes, type ByteName } from '../util/byte-name.js';
 import { hasCode } from '../util/errors.js';
 import { sameAsOrigin } from './compare.js';
-import { applyMetadata, metadataOf } from './metadata.js';
+import { applyMetadata, metadataOf, type Metadata } from './metadata.js';
+import type { Owners } from './owners.js';
 import {
   OPAQUE_MARKER,
   OPAQUE_VALUE,
@@ -32,6 +33,7 @@ export interface StageOptions {
   /** On the upper directory's file system. */
   readonly dir: Buffer;
   readonly format: UpperFormat;
+  readonly owners: Owners;
 }
 
 /**
@@ -43,12 +45,14 @@ export class Stage {
   readonly #upper: PlainLower;
   readonly #dir: Buffer;
   readonly #format: UpperFormat;
+  readonly #owners: Owners;
   /** Where a node with several names is already. */
   readonly #made = new Map<Node, Buffer>();
   #whiteout: Buffer | undefined;
   #count = 0;
 
-  constructor({ contents, upper, dir, format }: StageOptions) {
+  constructor({ contents, upper, dir, format, owners }: StageOptions) {
+    this.#owners = owners;
     this.#contents = contents;
     this.#upper = upper;
     this.#dir = dir;
@@ -62,6 +66,11 @@ export class Stage {
 
   pathOf(name: string): Buffer {
     return join(this.#dir, name);
+  }
+
+  /** What to keep of a node. */
+  metadataOf(node: Node): Metadata {
+    return metadataOf(node, this.#owners);
   }
 
   /**
@@ -87,7 +96,7 @@ export class Stage {
     }
     try {
       withShortPath(to, (at) => this.#makeInode(node, at));
-      applyMetadata(to, metadataOf(node));
+      applyMetadata(to, this.metadataOf(node));
     } catch (error) {
       remove(to);
       throw error;
@@ -139,7 +148,7 @@ export class Stage {
   /** Completes a directory, once all is in it. */
   finishDir(node: Node, to: Buffer, isOpaque: boolean): void {
     if (isOpaque) this.#makeOpaque(to);
-    applyMetadata(to, metadataOf(node));
+    applyMetadata(to, this.metadataOf(node));
   }
 
   #makeOpaque(dir: Buffer): void {

@@ -11,5 +11,6 @@ export async function waitForUpper(upperdir: string, options: WaitOptions): Prom
   using upper = OpenDir.open('upperdir', upperdir);
   await lockDirectory(upper.fd, options);
   const failure = findFailure(upper);
-  if (failure !== undefined) throw new UserError('TSB_OUTPUT', failure);
+  if (failure !== undefined)
+    throw new UserError('TSB_OUTPUT', `The last mount of ${upperdir} failed: ${failure}`);
 }

@@ -10,6 +10,7 @@ import { UserError, hasCode } from '../util/errors.js';
 import { applyChanges, type ApplyDirs } from './apply.js';
 import { findChanges, type Loss } from './changes.js';
 import type { OpenDir } from './directories.js';
+import type { Owners } from './owners.js';
 import { readJournal, removeJournal, writeJournal } from './journal.js';
 import { removeTree } from './remove-tree.js';
 import { Stage } from './stage.js';
@@ -24,6 +25,7 @@ export interface WorkAreaOptions {
   readonly upper: OpenDir;
   readonly work: OpenDir;
   readonly userXattr: boolean;
+  readonly owners: Owners;
   /** The disk is waited for, so that a crash of the machine loses nothing. */
   readonly isSynced: boolean;
   readonly warn: (text: string) => void;
@@ -107,7 +109,13 @@ export class WorkArea implements Disposable {
     assert(upper instanceof PlainLower, 'the topmost layer is the upper directory');
     const { contents } = tree;
     const format = this.#format;
-    const stage = new Stage({ contents, upper, dir: this.#path('stage'), format });
+    const stage = new Stage({
+      contents,
+      upper,
+      dir: this.#path('stage'),
+      format,
+      owners: this.#options.owners,
+    });
     const { changes, losses } = findChanges(tree, upper, stage);
     if (changes.length === 0) return losses;
     fs.rmSync(this.#path('reserve'), { force: true });

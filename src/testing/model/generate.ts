@@ -62,7 +62,7 @@ const LENGTHS = [0, 1, 10, 100, 1000, 4096, 5000];
 const LARGE_LENGTHS = [70_000, 262_144, 262_145];
 const XATTRS = ['user.a', 'user.b', 'trusted.c', 'security.d', 'security.capability'];
 const XATTR_LENGTHS = [0, 1, 10, 1000, 65536];
-const SECONDS = [0, -1, -(2 ** 31), 1_000, 2 ** 31, 2 ** 33];
+const SECONDS = [0, -1, 1 - 2 ** 31, 1_000, 2 ** 31, 2 ** 33];
 const NANOSECONDS = [0, 1, 999_999_999];
 const DEVICES: readonly (readonly [number, number, number])[] = [
   [S_IFIFO, 0, 0],

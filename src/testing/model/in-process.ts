@@ -191,8 +191,8 @@ export class InProcessSubject implements Subject {
     const from = this.#place(path);
     const into = this.#place(to);
     const source = this.#child(from.dir, from.name);
-    const target = this.#child(into.dir, into.name);
     this.#idOf(source);
+    const target = this.#child(into.dir, into.name);
     if (source === target && (flags & RENAME_NOREPLACE) === 0) return {};
     if (target.nodeid === source.nodeid && flags === 0) return {};
     const ends = { parent: from.nodeid, name: from.name };
@@ -278,6 +278,8 @@ export class InProcessSubject implements Subject {
       if (copied === 0) break;
       count += copied;
     }
+    // As after a write.
+    if (count > 0) this.#setattr(nodeidOut, { mtime: this.#clock(), ctime: this.#clock() });
     return { count };
   }
 

@@ -1,18 +1,16 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { openContent, LayerReader, LayerSet } from '../../layer/layer-reader.js';
-import { LayerWriter } from '../../layer/layer-writer.js';
+import { LayerReader } from '../../layer/layer-reader.js';
 import { readTree } from '../../layer/index-codec.js';
 import type { LayerId } from '../../layer/types.js';
 import { ImageTree } from '../../overlay/image-tree.js';
 import { OverlayFileSystem } from '../../overlay/overlay-filesystem.js';
 import { Overlay } from '../../overlay/overlay.js';
 import { S_IFMT, S_IFSOCK } from '../../sys/constants.js';
-import { packLayer } from '../../tar/pack.js';
-import { unpackLayer } from '../../tar/unpack.js';
 import { applyLayers } from '../apply-layers.js';
 import { describeTree } from '../overlay-fixture.js';
+import { tripLayer } from '../trip-layer.js';
 import { Comparison, exactTime } from './compare.js';
 import { InProcessSubject, type CompleteFileSystem } from './in-process.js';
 import { formatOperation, type Operation } from './operations.js';
@@ -136,15 +134,8 @@ export class OverlayTrial implements Disposable {
 
   /** Takes the newest layer through an archive. */
   async #trip(): Promise<void> {
-    const home = this.#upper;
-    using layers = new LayerSet(this.#dirOf);
-    const archive = packLayer(this.#treeOf(home), {
-      contentOf: ({ content: ref, size }) => openContent({ layers, home, ref, size }),
-    });
     const id = this.#newId();
-    using writer = LayerWriter.create(this.#dirOf(id));
-    const { root } = await unpackLayer(archive, { writer });
-    writer.finish(root, { sync: false });
+    await tripLayer(this.#dirOf, this.#upper, id);
     this.#tripped.push(id);
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  FUSE_ASYNC_DIO,
   FUSE_BIG_WRITES,
   FUSE_DONT_MASK,
   FUSE_INIT_EXT,
@@ -35,6 +36,7 @@ test('negotiate() never asks for truncation by OPEN, remote locks or passthrough
   const PASSTHROUGH = 1 << 5;
   assert.equal(flags & (POSIX_LOCKS | ATOMIC_O_TRUNC | FLOCK_LOCKS | AUTO_INVAL_DATA), 0);
   assert.equal(flags2 & PASSTHROUGH, 0);
+  assert.equal(flags & FUSE_ASYNC_DIO, 0);
   assert.equal(flags & (FUSE_POSIX_ACL | FUSE_DONT_MASK), 0);
 });
 

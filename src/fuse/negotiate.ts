@@ -1,6 +1,5 @@
 import {
   FUSE_ABORT_ERROR,
-  FUSE_ASYNC_DIO,
   FUSE_ASYNC_READ,
   FUSE_BIG_WRITES,
   FUSE_CACHE_SYMLINKS,
@@ -44,12 +43,15 @@ const MAX_WRITE_BYTES = 1 << 20;
 const MAX_BACKGROUND = 64;
 const CONGESTION_THRESHOLD = 48;
 
+/**
+ * Not FUSE_ASYNC_DIO: after an asynchronous direct write the kernel keeps pages that were read
+ * while it was under way.
+ */
 const WANTED =
   FUSE_ASYNC_READ |
   FUSE_BIG_WRITES |
   FUSE_DO_READDIRPLUS |
   FUSE_READDIRPLUS_AUTO |
-  FUSE_ASYNC_DIO |
   FUSE_PARALLEL_DIROPS |
   FUSE_ABORT_ERROR |
   FUSE_MAX_PAGES |

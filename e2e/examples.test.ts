@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { requires } from '../src/testing/requires.js';
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/library/', import.meta.url));
-const HELLO_FS = join(EXAMPLES, 'hello-fs.js');
 const BUILD_IMAGE = join(EXAMPLES, 'build-image.js');
 
 function temporaryDirectory(t: test.TestContext): string {
@@ -17,24 +19,86 @@ function temporaryDirectory(t: test.TestContext): string {
   return dir;
 }
 
-test('examples/library/hello-fs.js is a file system', (t) => {
-  if (!requires(t, 'root', 'fuse', 'program:unshare')) return;
+/** How an example is used: its words, what is done in the mount, and how it is ended. */
+interface Use {
+  readonly words: (mountpoint: string) => readonly string[];
+  readonly script: string;
+  readonly end: 'umount .' | 'kill -INT $server';
+}
+
+/** Runs an example and a script in its mount; what both wrote, and the example's exit code. */
+async function useExample(
+  t: test.TestContext,
+  example: string,
+  { words, script, end }: Use,
+): Promise<string> {
   const mountpoint = join(temporaryDirectory(t), 'mnt');
   mkdirSync(mountpoint);
-  const script = `"$1" "$2" "$3" & server=$!
-    for try in $(seq 100); do grep -q " $3 " /proc/mounts && break; sleep 0.1; done
-    ls "$3"; cat "$3/hello"; cat "$3/none" 2>&1 | grep -o 'No such file'
-    umount "$3"; wait $server; echo "exit $?"`;
-  const args = ['sh', '-c', script, 'sh', process.execPath, HELLO_FS, mountpoint];
-  const { stdout, stderr } = spawnSync(
+  const ending = end === 'umount .' ? `cd /; umount '${mountpoint}'` : `cd /; ${end}`;
+  const all = `"$@" > '${mountpoint}.log' & server=$!
+    for try in $(seq 200); do grep -q "^mounted " '${mountpoint}.log' && break; sleep 0.05; done
+    cd '${mountpoint}'; ${script}
+    ${ending}; wait $server; echo "exit $?"
+    grep -q ' ${mountpoint} ' /proc/mounts && echo 'still mounted'
+    tail -n +2 '${mountpoint}.log'`;
+  const command = [process.execPath, join(EXAMPLES, example), ...words(mountpoint)];
+  const { stdout, stderr } = await promisify(execFile)(
     'unshare',
-    ['--mount', '--propagation', 'private', ...args],
-    {
-      encoding: 'utf8',
-      timeout: 30_000,
-    },
+    ['--mount', '--propagation', 'private', 'sh', '-c', all, 'sh', ...command],
+    { encoding: 'utf8', timeout: 60_000, env: { ...process.env, LC_ALL: 'C' } },
   );
-  assert.equal(stdout, 'hello\nHello from user space.\nNo such file\nexit 0\n', stderr);
+  assert.equal(stderr, '');
+  return stdout;
+}
+
+test('examples/library/hello-fs.js is a file system', async (t) => {
+  if (!requires(t, 'root', 'fuse', 'program:unshare')) return;
+  for (const end of ['umount .', 'kill -INT $server'] as const) {
+    const script = "ls; cat hello; cat none 2>&1 | grep -o 'No such file'; ls hello/x 2>&1 | wc -l";
+    const output = await useExample(t, 'hello-fs.js', { words: (dir) => [dir], script, end });
+    assert.equal(output, 'hello\nHello from user space.\nNo such file\n1\nexit 0\n');
+  }
+});
+
+test('examples/library/json-fs.js shows a document', async (t) => {
+  if (!requires(t, 'root', 'fuse', 'program:unshare')) return;
+  const document = join(temporaryDirectory(t), 'document.json');
+  writeFileSync(document, '{"a": [1, {"b/": 2, "__proto__": "p"}], "text": "grün", "none": null}');
+  const output = await useExample(t, 'json-fs.js', {
+    words: (dir) => [document, dir],
+    script: 'find . -type f | sort; cat text a/0 a/1/__proto__; echo x 2>&1 > text | cut -d: -f4',
+    end: 'umount .',
+  });
+  const names = './a/0\n./a/1/__proto__\n./none\n./text\n';
+  assert.equal(output, `${names}grün\n1\np\n Read-only file system\nexit 0\n`);
+});
+
+test('examples/library/http-fs.js fetches what is read', async (t) => {
+  if (!requires(t, 'root', 'fuse', 'program:unshare')) return;
+  const content = Buffer.alloc(300_000, 'abcdefg');
+  const server = createServer(({ method, headers }, response) => {
+    const [, from = 0, to = 0] = /^bytes=(\d+)-(\d+)$/.exec(headers.range ?? '') ?? [];
+    const piece = method === 'HEAD' ? content : content.subarray(Number(from), Number(to) + 1);
+    response.writeHead(method === 'HEAD' ? 200 : 206, {
+      'content-length': piece.length,
+      'last-modified': 'Thu, 01 Jan 1970 00:00:05 GMT',
+    });
+    response.end(piece);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const output = await useExample(t, 'http-fs.js', {
+    words: (dir) => [dir, `${base}/one`, `${base}/two?x`],
+    script: 'stat -c "%n %s %Y" *; tail -c 9 one; echo; cmp one two && echo same',
+    end: 'umount .',
+  });
+  const tail = content.toString('latin1', content.length - 9);
+  assert.match(
+    output,
+    new RegExp(`^one 300000 5\ntwo 300000 5\n${tail}\nsame\nexit 0\noperation `),
+  );
+  assert.match(output, /^read +\d+ +0 /m);
 });
 
 test('examples/library/build-image.js builds an image', (t) => {

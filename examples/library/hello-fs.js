@@ -1,33 +1,33 @@
-// A FUSE file system of one file. As root, or inside `unshare --user --map-root-user --mount`:
+// A FUSE file system of one file, from the kernel's operations. As root, or inside
+// `unshare --user --map-root-user --mount`:
 //   node examples/library/hello-fs.js DIR &    cat DIR/hello    umount DIR
+// @ts-check
 import { Buffer } from 'node:buffer';
-import { byteNameOf, FsError, mountFuse, serveAsync } from 'tsbuild/fuse';
+import { attributes, byteNameOf, FsError, listNames, mountAndServe } from 'tsbuild/fuse';
 
 const ROOT = 1;
 const FILE = 2;
 const TEXT = Buffer.from('Hello from user space.\n');
-const NAME = byteNameOf('hello');
 
-const attributes = (ino, mode, size) => ({
-  ...{ ino, mode, size, blocks: 1, nlink: 1, uid: 0, gid: 0, rdev: 0, blksize: 4096 },
-  ...{ atimeSec: 0, atimeNsec: 0, mtimeSec: 0, mtimeNsec: 0, ctimeSec: 0, ctimeNsec: 0 },
-});
-const attributesOf = (nodeid) =>
-  nodeid === ROOT ? attributes(ROOT, 0o40755, 0) : attributes(FILE, 0o100644, TEXT.length);
+const rootAttr = attributes({ ino: ROOT, mode: 0o40755 });
+const fileAttr = attributes({ ino: FILE, mode: 0o100644, size: TEXT.length });
 
-/** Every handler may be asynchronous. What is left out does not exist for this file system. */
+/** @type {import('tsbuild/fuse').FileSystem} What is left out does not exist here. */
 const hello = {
-  lookup: async (parent, name) =>
-    parent === ROOT && name === NAME ? { nodeid: FILE, attr: attributesOf(FILE) } : undefined,
+  lookup: (parent, name) =>
+    parent === ROOT && name === byteNameOf('hello') ? { nodeid: FILE, attr: fileAttr } : undefined,
   forget: () => undefined,
-  getattr: (nodeid) => attributesOf(nodeid),
+  getattr: (nodeid) => (nodeid === ROOT ? rootAttr : fileAttr),
   readdir: (nodeid, _fh, offset, sink) => {
     if (nodeid !== ROOT) throw new FsError('ENOTDIR', 'readdir');
-    if (offset === 0) sink.add({ name: NAME, ino: FILE, type: 8, nextOffset: 1 });
+    listNames(sink, offset, [{ name: 'hello', ino: FILE, mode: fileAttr.mode }]);
   },
-  read: async ({ offset }, into) => TEXT.copy(into, 0, offset),
+  read: ({ offset }, into) => TEXT.copy(into, 0, offset),
 };
 
-const [mountpoint] = process.argv.slice(2);
-const device = mountFuse({ mountpoint, fsname: 'hello', readOnly: true });
-await serveAsync(device, hello);
+const [mountpoint = ''] = process.argv.slice(2);
+await mountAndServe(hello, {
+  mountpoint,
+  readOnly: true,
+  onReady: (path) => console.log(`mounted ${path}`),
+});

@@ -20,7 +20,7 @@ export interface Traced {
 
 const SYMLINKS_MAX = 40;
 const CALL = /^(?:\[pid +)?(\d+)?\]? ?(\w+)\((.*)\) += (-?\d+)(<[^>]*>)?(?: (E\w+))?/;
-const PATH_OF_FD = /^(?:AT_FDCWD|\d+)<(.*?)>/;
+const PATH_OF_FD = /^(?:AT_FDCWD|\d+)<([^>]*)>(?!\(deleted\))/;
 
 /** Calls that look at the name itself, not at what a symlink there leads to. */
 const NO_FOLLOW =
@@ -100,7 +100,8 @@ class Uses {
   }
 
   call(name: string, args: string, { result, errno }: Ended): void {
-    if (result < 0 && errno !== 'ENOENT' && errno !== 'EACCES' && errno !== 'EINVAL') return;
+    // With EACCES, how much of the path was seen is not known.
+    if (result < 0 && errno !== 'ENOENT' && errno !== 'EINVAL') return;
     const use = result < 0 ? 0 : (USES[name] ?? 0);
     const isEmpty = (use & (ACCESS.read | ACCESS.list)) !== 0 && name !== 'execve' && result === 0;
     const dir = this.#inside(PATH_OF_FD.exec(args)?.[1]);

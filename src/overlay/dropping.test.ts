@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 
 import type { SetAttr } from '../fuse/filesystem.js';
@@ -262,4 +264,46 @@ test('what was loaded and never referenced is dropped in the end', (t) => {
   assert(kernel.size > 2);
   kernel.overlay.tree.trim();
   assert.equal(kernel.size, 2);
+});
+
+test('inodes of directories without an index come back the same', (t) => {
+  const fixture = new LayerFixture(t);
+  const [base, top] = ['base', 'top'].map((name) => path.join(fixture.root, name));
+  assert(base !== undefined && top !== undefined);
+  for (const at of ['a/deep', 'b', 'c/hidden'])
+    fs.mkdirSync(path.join(base, at), { recursive: true });
+  for (const at of ['a/f', 'a/deep/g', 'b/h', 'c/hidden/i'])
+    fs.writeFileSync(path.join(base, at), at);
+  fs.linkSync(path.join(base, 'a/f'), path.join(base, 'b/link'));
+  for (const at of ['a/deep', 'c']) fs.mkdirSync(path.join(top, at), { recursive: true });
+  fs.writeFileSync(path.join(top, 'a/deep/new'), 'new');
+  // A whiteout beside a directory hides what is below it.
+  fs.mkdirSync(path.join(top, 'c/hidden'));
+  for (const at of ['c/.wh.hidden', 'b.wh', '.wh.nothing'])
+    fs.writeFileSync(path.join(top, at), '');
+  const lowers = [base, top].map((dir) => ({ kind: 'plain', dir }) as const);
+  using overlay = fixture.open([], fixture.newId(), { lowers });
+  const kernel = new Kernel(overlay);
+  const paths = ['/a', '/a/f', '/b/link', '/a/deep', '/a/deep/g', '/a/deep/new', '/b', '/c/hidden'];
+  const look = () => paths.map((at) => ({ at, ...kernel.stat(at) }));
+  const before = look();
+  assert.equal(new Set(before.map(({ ino }) => ino)).size, paths.length - 1, 'one is a hard link');
+  for (let round = 0; round < 3; round++) {
+    kernel.forget('children');
+    overlay.tree.trim();
+    // What the shell holds stays.
+    if (round === 0) assert.equal(kernel.size, 1);
+    const sh = new Shell(kernel.fs);
+    assert.deepEqual([sh.ls('/c/hidden'), sh.exists('/c/hidden/i')], [[], false]);
+    assert.deepEqual(sh.ls('/'), ['a', 'b', 'b.wh', 'c']);
+    assert.deepEqual(look(), before);
+  }
+  const numbers = new Map<string, number>();
+  kernel.fs.readdir(kernel.walk('/a'), 0, 0, {
+    plus: false,
+    add: ({ name, ino }) => numbers.set(name, ino).size > 0,
+  });
+  for (const { at, ino } of before) {
+    if (/^\/a\/[^/]+$/.test(at)) assert.equal(numbers.get(path.posix.basename(at)), ino);
+  }
 });

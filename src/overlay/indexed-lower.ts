@@ -1,10 +1,10 @@
 import type { LayerIndex } from '../layer/index-codec.js';
 import type { LayerReader } from '../layer/layer-reader.js';
-import type { LayerId, WHITEOUT } from '../layer/types.js';
+import { WHITEOUT, type LayerId } from '../layer/types.js';
 import { S_IFLNK, S_IFREG } from '../sys/constants.js';
 import { encodeDev } from '../sys/device-number.js';
 import type { ByteName } from '../util/byte-name.js';
-import type { Handle, LowerLayer } from './lower.js';
+import type { Handle, LowerLayer, Peeked } from './lower.js';
 import { typeOf, type Node } from './node.js';
 
 /** A layer of the store, read through its index: handles are rows. */
@@ -35,6 +35,12 @@ export class IndexedLower implements LowerLayer {
 
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined {
     return this.#index.child(dir, name);
+  }
+
+  peek(dir: Handle, name: ByteName): Peeked | typeof WHITEOUT | undefined {
+    const child = this.#index.child(dir, name);
+    if (child === undefined || child === WHITEOUT) return child;
+    return { handle: child, mode: this.#index.mode(child) };
   }
 
   children(dir: Handle): Iterable<[ByteName, Handle | typeof WHITEOUT]> {

@@ -19,6 +19,8 @@ export interface LowerLayer {
   /** Says nothing of this directory's metadata. */
   implied(dir: Handle): boolean;
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined;
+  /** The same, but nothing needs to be known of the inode afterwards. */
+  peek(dir: Handle, name: ByteName): Peeked | typeof WHITEOUT | undefined;
   children(dir: Handle): Iterable<[ByteName, Handle | typeof WHITEOUT]>;
   /** Number of names in a directory, whiteouts included. */
   size(dir: Handle): number;
@@ -36,6 +38,14 @@ export interface LowerLayer {
   digest(handle: Handle): Buffer | undefined;
   /** Fills metadata and content of a node with what the layer has. */
   load(handle: Handle, node: Node): void;
+  /** Only these handles, and those found from them, are used from now on. */
+  keep?(handles: ReadonlySet<Handle>): void;
+}
+
+/** What can be told of a name without looking at its inode; of `mode` the type bits. */
+export interface Peeked {
+  readonly handle: Handle;
+  readonly mode: number;
 }
 
 /** Another name in the same directory, or directories elsewhere, top first. */

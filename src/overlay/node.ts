@@ -1,9 +1,17 @@
 import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.js';
 import type { Attr, Entry } from '../fuse/filesystem.js';
-import type { ContentRef, LayerId } from '../layer/types.js';
+import { WHITEOUT, type ContentRef, type LayerId } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
 import type { Listing } from './listing.js';
-import { NOTHING, findLower, findMeta, isLowerDir, type LowerRef } from './lower.js';
+import {
+  NOTHING,
+  findLower,
+  findMeta,
+  isLowerDir,
+  type LowerLayer,
+  type LowerRef,
+  type Peeked,
+} from './lower.js';
 import { SOURCES_PLAIN_MAX, SourceIndex } from './source-index.js';
 
 /**
@@ -62,6 +70,17 @@ export class Directory {
     return this.hidden?.has(name) ? NOTHING : this.findLower(name);
   }
 
+  /** What a name leads to, by itself. */
+  peekShown(name: ByteName): (Peeked & { readonly layer: LowerLayer }) | undefined {
+    if (this.hidden?.has(name)) return undefined;
+    for (const { layer, handle } of this.#sourcesOf(name)) {
+      const found = layer.peek(handle, name);
+      if (found === WHITEOUT) return undefined;
+      if (found !== undefined) return { layer, handle: found.handle, mode: found.mode };
+    }
+    return undefined;
+  }
+
   /** What describes a name: see {@link findMeta}; `top` is the first that it leads to. */
   findMeta(name: ByteName, top: LowerRef): LowerRef {
     return isLowerDir(top) ? findMeta(this.#sourcesOf(name), name, top) : top;
@@ -75,7 +94,7 @@ export class Directory {
       if (layer.subdirs(handle) === 0) continue;
       for (const [name, child] of layer.childDirs(handle)) {
         if (this.children.has(name)) continue;
-        const [top] = this.findShown(name);
+        const top = this.peekShown(name);
         if (top?.layer === layer && top.handle === child) count += 1;
       }
     }

@@ -1,4 +1,13 @@
-import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY, S_IFCHR, S_IFLNK, S_IFREG } from '../sys/constants.js';
+import {
+  DT_REG,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_RDONLY,
+  S_IFCHR,
+  S_IFLNK,
+  S_IFREG,
+  direntType,
+} from '../sys/constants.js';
 import { withShortPath } from '../sys/deep-path.js';
 import { encodeDev } from '../sys/device-number.js';
 import { readDir, readlinkat } from '../sys/directory.js';
@@ -8,8 +17,10 @@ import { hashName } from '../layer/name-hash.js';
 import { WHITEOUT } from '../layer/types.js';
 import { byteName, byteNameOf, nameBytes, type ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
-import type { Handle, LowerLayer, Redirect } from './lower.js';
+import type { Handle, LowerLayer, Peeked, Redirect } from './lower.js';
 import { Node, isDirMode, typeOf } from './node.js';
+import { PlainHandles } from './plain-handles.js';
+import { inoOfListed, isTelling, listed, typeOfListed } from './plain-listing.js';
 import { readMarks, readXattrs, type Marks } from './overlay-xattrs.js';
 import {
   assertRedirectName,
@@ -23,14 +34,22 @@ const OPAQUE_MARKER = byteNameOf('.wh..wh..opq');
 /** What aufs kept for itself; no whiteouts. */
 const MARKER_PREFIX = '.wh..wh.';
 
-type Names = Map<ByteName, Handle | typeof WHITEOUT | undefined>;
+/** By name: a whiteout, a handle, or (less than 0) what a listing says of it. */
+type Names = Map<ByteName, Handle | typeof WHITEOUT>;
+
+/** d_type is the type of a mode, shifted. */
+const MODE_TYPE_SHIFT = 12;
+
+const BLANK = { names: undefined, replaced: undefined, marks: undefined, opaque: undefined };
 
 /** What is known of one inode. */
 interface PlainInode {
   readonly path: Buffer;
   readonly stat: Statx;
-  /** Of a directory that was read: its names; WHITEOUT, a handle, or not asked for yet. */
+  /** Of a directory that was read. */
   names: Names | undefined;
+  /** Of a directory that was read: directories that have a whiteout beside them. */
+  replaced: Set<ByteName> | undefined;
   /** Of a directory: has a whiteout beside it. */
   readonly isReplaced: boolean;
   /** Of a directory: what overlay file systems noted, once it was asked for. */
@@ -64,9 +83,8 @@ export class PlainLower implements LowerLayer {
   readonly #below: readonly LowerLayer[];
   readonly #view: PlainView | undefined;
   readonly #rootBytes: number;
-  readonly #inodes: PlainInode[] = [];
-  /** Handles of files with several names, by device and inode number. */
-  readonly #links = new Map<string, Handle>();
+  readonly #inodes = new Map<Handle, PlainInode>();
+  readonly #handles = new PlainHandles();
 
   constructor({ position, dir, below = [], view }: PlainLowerOptions) {
     this.position = position;
@@ -78,16 +96,39 @@ export class PlainLower implements LowerLayer {
     if (stat === undefined || !isDirMode(stat.mode)) {
       throw new UserError('TSB_BUILD', `Cannot use '${dir}' as a layer: it is not a directory`);
     }
-    this.#addInode(path, stat, false);
+    this.#inodes.set(0, { path, stat, isReplaced: false, ...BLANK });
   }
 
   #addInode(path: Buffer, stat: Statx, isReplaced: boolean): Handle {
-    const blank = { names: undefined, marks: undefined, opaque: undefined };
-    return this.#inodes.push({ path, stat, isReplaced, ...blank }) - 1;
+    let handle = this.#handles.of(stat.dev, stat.ino);
+    const known = this.#inodes.get(handle);
+    if (known !== undefined) {
+      if ((stat.nlink > 1 && !isDirMode(stat.mode)) || known.path.equals(path)) return handle;
+      // A mount within the layer, or a file system that numbers badly.
+      handle = this.#handles.other(path);
+    }
+    this.#inodes.set(handle, { path, stat, isReplaced, ...BLANK });
+    return handle;
+  }
+
+  /** Forgets what is known of inodes but these: they get the same handles when found again. */
+  keep(handles: ReadonlySet<Handle>): void {
+    const forgotten = new Map<Handle, Handle>();
+    for (const [handle, { stat }] of this.#inodes) {
+      if (handle === 0 || handles.has(handle)) continue;
+      this.#inodes.delete(handle);
+      forgotten.set(handle, listed(stat.ino, direntType(stat.mode)));
+    }
+    for (const { names } of this.#inodes.values()) {
+      for (const [name, child] of names ?? []) {
+        const before = child === WHITEOUT ? undefined : forgotten.get(child);
+        if (before !== undefined) names?.set(name, before);
+      }
+    }
   }
 
   #inode(handle: Handle): PlainInode {
-    const inode = this.#inodes[handle];
+    const inode = this.#inodes.get(handle);
     if (inode === undefined) throw new RangeError(`Cannot find inode ${handle}`);
     return inode;
   }
@@ -100,31 +141,26 @@ export class PlainLower implements LowerLayer {
     using fd = withShortPath(inode.path, (path) => openat(undefined, path, flags));
     const names: Names = new Map();
     const whiteouts: ByteName[] = [];
-    for (const { name } of readDir(fd)) {
-      if (!name.startsWith(WHITEOUT_PREFIX)) names.set(name, undefined);
+    for (const { name, ino, type } of readDir(fd)) {
+      if (!name.startsWith(WHITEOUT_PREFIX)) names.set(name, listed(ino, type));
       else if (!name.startsWith(MARKER_PREFIX)) {
         whiteouts.push(name.slice(WHITEOUT_PREFIX.length) as ByteName);
       }
     }
     for (const name of whiteouts) {
       // Of a whiteout and a file of that name in one layer, the file is newer.
-      if (names.has(name)) names.set(name, this.#stat(dir, name, true));
+      if (names.has(name)) (inode.replaced ??= new Set()).add(name);
       else names.set(name, WHITEOUT);
     }
     inode.names = names;
     return names;
   }
 
-  #stat(dir: Handle, name: ByteName, isReplaced = false): Handle | typeof WHITEOUT {
+  #stat(dir: Handle, name: ByteName): Handle | typeof WHITEOUT {
     const path = Buffer.concat([this.#inode(dir).path, Buffer.from('/'), nameBytes(name)]);
     const stat = withShortPath(path, (at) => fstatat(undefined, at));
     if (stat === undefined || this.#isWhiteout(dir, path, stat)) return WHITEOUT;
-    const key = stat.nlink > 1 && !isDirMode(stat.mode) ? `${stat.dev} ${stat.ino}` : undefined;
-    const known = key === undefined ? undefined : this.#links.get(key);
-    if (known !== undefined) return known;
-    const handle = this.#addInode(path, stat, isReplaced);
-    if (key !== undefined) this.#links.set(key, handle);
-    return handle;
+    return this.#addInode(path, stat, this.#inode(dir).replaced?.has(name) === true);
   }
 
   #isWhiteout(dir: Handle, path: Buffer, stat: Statx): boolean {
@@ -168,18 +204,33 @@ export class PlainLower implements LowerLayer {
 
   child(dir: Handle, name: ByteName): Handle | typeof WHITEOUT | undefined {
     const names = this.#names(dir);
-    if (!names.has(name)) return undefined;
     let child = names.get(name);
-    if (child === undefined) {
-      child = this.#stat(dir, name);
-      names.set(name, child);
-    }
+    if (child === undefined || child === WHITEOUT || child >= 0) return child;
+    child = this.#stat(dir, name);
+    names.set(name, child);
     return child;
+  }
+
+  peek(dir: Handle, name: ByteName): Peeked | typeof WHITEOUT | undefined {
+    let child = this.#names(dir).get(name);
+    if (child === undefined || child === WHITEOUT) return child;
+    if (child < 0) {
+      const type = typeOfListed(child);
+      const mayHide = type === DT_REG && this.#marks(dir).opaque === 'xwhiteouts';
+      if (isTelling(type) && !mayHide) {
+        const handle = this.#handles.of(this.#inode(dir).stat.dev, inoOfListed(child));
+        return { handle, mode: type << MODE_TYPE_SHIFT };
+      }
+      child = this.child(dir, name);
+      if (child === undefined || child === WHITEOUT) return child;
+    }
+    return { handle: child, mode: this.mode(child) };
   }
 
   *children(dir: Handle): Generator<[ByteName, Handle | typeof WHITEOUT]> {
     for (const name of [...this.#names(dir).keys()]) {
-      yield [name, this.child(dir, name) ?? WHITEOUT];
+      const child = this.peek(dir, name);
+      yield [name, child === undefined || child === WHITEOUT ? WHITEOUT : child.handle];
     }
   }
 
@@ -192,8 +243,10 @@ export class PlainLower implements LowerLayer {
   }
 
   *childDirs(dir: Handle): Generator<[ByteName, Handle]> {
-    for (const [name, child] of this.children(dir)) {
-      if (child !== WHITEOUT && isDirMode(this.mode(child))) yield [name, child];
+    for (const name of [...this.#names(dir).keys()]) {
+      const child = this.peek(dir, name);
+      if (child === undefined || child === WHITEOUT || !isDirMode(child.mode)) continue;
+      yield [name, child.handle];
     }
   }
 

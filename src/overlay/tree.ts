@@ -8,6 +8,7 @@ import {
   findRootMeta,
   namesOfLower,
   rootSources,
+  type Handle,
   type LowerLayer,
   type LowerRef,
 } from './lower.js';
@@ -156,8 +157,8 @@ export class Tree {
   peek({ dir }: DirNode, name: ByteName): Pick<Node, 'ino' | 'mode'> | undefined {
     const known = dir.children.get(name);
     if (known !== undefined) return known;
-    const [top] = dir.findShown(name);
-    return top && { ino: this.#numbers.of(top), mode: top.layer.mode(top.handle) };
+    const top = dir.peekShown(name);
+    return top && { ino: this.#numbers.of(top), mode: top.mode };
   }
 
   /** The names of a directory, in no order. */
@@ -285,6 +286,17 @@ export class Tree {
   trim(): void {
     this.#loads = 0;
     for (const node of this.#nodes) this.#drop(node);
+    for (const layer of this.layers) layer.keep?.(this.#handlesOf(layer));
+  }
+
+  #handlesOf(layer: LowerLayer): ReadonlySet<Handle> {
+    const handles = new Set<Handle>();
+    for (const { origin, dir } of this.#nodes) {
+      if (origin?.layer === layer) handles.add(origin.handle);
+      for (const source of dir?.sources ?? [])
+        if (source.layer === layer) handles.add(source.handle);
+    }
+    return handles;
   }
 
   /** Nodes that are loaded. */

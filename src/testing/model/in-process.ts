@@ -7,10 +7,12 @@ import {
   S_IFLNK,
   S_IFMT,
   S_IFREG,
+  SEEK_DATA,
 } from '../../sys/constants.js';
 import { decodeDev, encodeDev } from '../../sys/device-number.js';
 import { FsError } from '../../sys/errno.js';
 import { byteName, nameBytes, type ByteName } from '../../util/byte-name.js';
+import { hasCode } from '../../util/errors.js';
 import { DentryCache, type Dentry } from './dentry-cache.js';
 import {
   SLOTS,
@@ -285,9 +287,16 @@ export class InProcessSubject implements Subject {
 
   #lseek({ slot, offset, whence }: OperationFields['lseek']): Outcome {
     const { nodeid } = this.#slot(slot);
-    if (offset >= now(this.#fs.getattr(nodeid, CALLER)).size) fail('ENXIO');
+    const { size } = now(this.#fs.getattr(nodeid, CALLER));
+    if (offset >= size) fail('ENXIO');
     if (this.#fs.lseek === undefined) return { skipped: true };
-    return { position: now(this.#fs.lseek(nodeid, NO_FH, offset, whence)) };
+    try {
+      return { position: now(this.#fs.lseek(nodeid, NO_FH, offset, whence)) };
+    } catch (error) {
+      // No data up to the end: that is a hole, too.
+      if (whence === SEEK_DATA && hasCode(error, 'ENXIO')) return { position: size };
+      throw error;
+    }
   }
 
   /** Lists in pieces, every other time as READDIRPLUS. */

@@ -12,6 +12,11 @@ export interface Caller {
   readonly uid: number;
   readonly gid: number;
   readonly pid: number;
+  /**
+   * Aborted when a signal ends the caller's call (FUSE_INTERRUPT); a handler that rejects then
+   * gives EINTR. Only in `serveAsync`: who blocks hears of nothing.
+   */
+  readonly signal?: AbortSignal;
 }
 
 /** Attributes of an inode. Times are seconds (may be negative) and nanoseconds. */
@@ -188,7 +193,7 @@ export interface Opened {
 /**
  * A file system, in the kernel's terms. Handlers return the result or throw {@link FsError}
  * (anything else thrown becomes EIO, and is logged). An operation that is left out answers
- * ENOSYS, which the kernel remembers for some (see `ENOSYS` in the README of this folder):
+ * ENOSYS, which the kernel remembers for some (see the table in src/fuse/README.md):
  * leaving out `open` means "no open needed", leaving out `fsync` "always succeeds".
  * No handler is called twice at once unless one has returned a promise.
  */

@@ -11,8 +11,11 @@ import { SERVER, STDERR_LOGGER, deviceOf, needsFlush, send } from './serve.js';
 import type { Slot } from './session.js';
 import { Session } from './session.js';
 
-/** Requests that an asynchronous server has in hand at most; the kernel queues the rest. */
-const IN_FLIGHT_MAX = 32;
+/**
+ * Requests that an asynchronous server has in hand at most; the kernel queues the rest, and the
+ * INTERRUPTs behind them. What a buffer does not hold takes no memory.
+ */
+const IN_FLIGHT_MAX = 256;
 
 /** How long the event loop may wait for its turn while requests keep coming. */
 const TURN_MS = 20;

@@ -12,7 +12,7 @@ import {
   opcodeName,
 } from './abi.js';
 import { Cursor } from './cursor.js';
-import type { Caller, FileSystem, NodeId } from './filesystem.js';
+import type { FileSystem, NodeId } from './filesystem.js';
 import type { MountOptions } from './negotiate.js';
 import { maxTransferBytes, negotiate } from './negotiate.js';
 import type { Connection, Exchange, Operation, Operations } from './operation.js';
@@ -21,6 +21,7 @@ import { FILE_OPERATIONS } from './operations-file.js';
 import { NODE_OPERATIONS } from './operations-node.js';
 import { XATTR_OPERATIONS } from './operations-xattr.js';
 import { Reply, encodeInit } from './reply.js';
+import { RequestCaller } from './request-caller.js';
 import { decodeInit } from './request.js';
 
 /** Takes what went wrong inside a file system; pino's loggers fit. Called synchronously. */
@@ -28,6 +29,7 @@ export interface FuseLogger {
   error(details: object, message: string): void;
 }
 
+const EINTR = errnoNumber('EINTR');
 const EIO = errnoNumber('EIO');
 const ENOSYS = errnoNumber('ENOSYS');
 const ENOTTY = errnoNumber('ENOTTY');
@@ -38,6 +40,8 @@ const ERRNO_MAX = 511;
 /** Beyond what any timeout needs, below what the kernel's clock can add. */
 const FOREVER_SEC = 1_000_000_000;
 
+/** fuse_interrupt_in: the request's `unique`. */
+const INTERRUPT_BYTES = IN_HEADER.bytes + 8;
 /** Requests that the kernel waits for no answer to, whatever becomes of them. */
 const UNANSWERED: readonly number[] = [
   OPCODE.FUSE_FORGET,
@@ -61,7 +65,7 @@ export class Slot implements Exchange {
   connection: Connection;
   opcode = 0;
   nodeid: NodeId = 0;
-  caller: Caller = { uid: 0, gid: 0, pid: 0 };
+  caller: RequestCaller = new RequestCaller(0, 0, 0);
 
   constructor(transferBytes: number, connection: Connection) {
     this.request = Buffer.alloc(
@@ -86,6 +90,8 @@ export class Session {
   readonly #options: MountOptions;
   readonly #logger: FuseLogger;
   readonly #operations: readonly (Operation | undefined)[];
+  /** Who waits for promises, by `unique`. */
+  readonly #waiting = new Map<bigint, RequestCaller>();
   #connection: Connection;
 
   constructor(fileSystem: FileSystem, options: MountOptions, logger: FuseLogger) {
@@ -119,19 +125,20 @@ export class Session {
     }
     try {
       this.#decodeHeader(slot, length);
-      return this.#dispatch(slot);
+      return this.#dispatch(slot, length);
     } catch (error) {
       const outcome = this.#failWith(slot, error);
       return UNANSWERED.includes(slot.opcode) ? 'silent' : outcome;
     }
   }
 
-  #dispatch(slot: Slot): Outcome | Promise<Outcome> {
+  #dispatch(slot: Slot, length: number): Outcome | Promise<Outcome> {
     switch (slot.opcode) {
       case OPCODE.FUSE_FORGET:
       case OPCODE.FUSE_BATCH_FORGET:
         return this.#forget(slot);
       case OPCODE.FUSE_INTERRUPT:
+        return this.#interrupt(slot, length);
       case OPCODE.FUSE_NOTIFY_REPLY:
         return 'silent';
       case OPCODE.FUSE_INIT:
@@ -158,7 +165,7 @@ export class Session {
     slot.opcode = cursor.u32();
     cursor.skip(8);
     slot.nodeid = cursor.u64();
-    slot.caller = { uid: cursor.u32(), gid: cursor.u32(), pid: cursor.u32() };
+    slot.caller = new RequestCaller(cursor.u32(), cursor.u32(), cursor.u32());
     const extensionBytes = cursor.u16() * 8;
     if (declared !== length) throw new FsError(EIO, `fuse request of ${declared} bytes`);
     cursor.reset(IN_HEADER.bytes, length - extensionBytes);
@@ -176,12 +183,25 @@ export class Session {
   }
 
   async #settle(slot: Slot, operation: Operation, result: Promise<unknown>): Promise<Outcome> {
+    const unique = slot.request.readBigUInt64LE(IN_HEADER.unique);
+    this.#waiting.set(unique, slot.caller);
     try {
       operation.encode(slot, await result);
       return succeed(slot);
     } catch (error) {
+      // Whatever an interrupted handler says: its caller has a signal to deal with.
+      if (slot.caller.isInterrupted) return fail(slot, EINTR);
       return this.#failWith(slot, error);
+    } finally {
+      this.#waiting.delete(unique);
     }
+  }
+
+  /** Tells the handler of the request that is named; one that has been answered is unknown. */
+  #interrupt({ request }: Slot, length: number): Outcome {
+    if (length < INTERRUPT_BYTES) return 'silent';
+    this.#waiting.get(request.readBigUInt64LE(IN_HEADER.bytes))?.interrupt();
+    return 'silent';
   }
 
   #failWith(slot: Slot, error: unknown): Outcome {

@@ -1,10 +1,11 @@
 /**
- * Process entry: `memory-server.js MOUNTPOINT sync|async|libfuse` mounts a file system in memory,
+ * Process entry: `memory-server.js MOUNTPOINT sync|async|slow|libfuse` mounts a file system in memory,
  * says `mounted`, serves it until it is unmounted, and says `unmounted`. `async`: from the event
- * loop, every other result as a promise. `libfuse`: through the package fuse-native.
+ * loop, every other result as a promise. `slow`: the name `wait-<ms>` takes so long to be looked
+ * up, `hang` until the caller is interrupted. `libfuse`: through the package fuse-native.
  */
 import { writeSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { mountFuseNative } from '../fuse-native/mount.js';
 import type { FileSystem } from '../fuse/filesystem.js';
 import { MemoryFileSystem } from '../fuse/memory-filesystem.js';
@@ -12,6 +13,8 @@ import { mountFuse } from '../fuse/mount.js';
 import { serveAsync } from '../fuse/serve-async.js';
 import { serve } from '../fuse/serve.js';
 import { assert } from '../util/assert.js';
+
+const HANG_MS = 60_000;
 
 type Handler = (...args: unknown[]) => unknown;
 
@@ -31,6 +34,21 @@ function halfAsynchronous(fileSystem: FileSystem): FileSystem {
   });
 }
 
+/** The same file system, in which some names take time to be looked up. */
+function slow(fileSystem: MemoryFileSystem): FileSystem {
+  const lookup: FileSystem['lookup'] = async (parent, name, { signal }) => {
+    if (name === 'hang') await sleep(HANG_MS, undefined, { ...(signal && { signal }) });
+    if (name.startsWith('wait-')) await sleep(Number(name.slice('wait-'.length)));
+    return fileSystem.lookup(parent, name);
+  };
+  return new Proxy<FileSystem>(fileSystem, {
+    get(target, name) {
+      const handler: unknown = name === 'lookup' ? lookup : Reflect.get(target, name);
+      return typeof handler === 'function' ? (handler as Handler).bind(target) : handler;
+    },
+  });
+}
+
 const [, , mountpoint, mode] = process.argv;
 assert(mountpoint !== undefined, 'a mountpoint is needed');
 const fileSystem = new MemoryFileSystem();
@@ -43,6 +61,7 @@ if (mode === 'libfuse') {
   using device = mountFuse(options);
   writeSync(1, 'mounted\n');
   if (mode === 'async') await serveAsync(device, halfAsynchronous(fileSystem));
+  else if (mode === 'slow') await serveAsync(device, slow(fileSystem));
   else serve(device, fileSystem);
 }
 writeSync(1, 'unmounted\n');

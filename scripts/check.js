@@ -6,4 +6,5 @@ ensureModules();
 runOrExit('npm', ['run', '--silent', 'format:check']);
 runOrExit('npm', ['run', '--silent', 'lint']);
 ensureBuilt();
+runOrExit(process.execPath, ['scripts/docs.js', '--check']);
 if (!process.argv.includes('--static')) process.exit(runTests({ unit: true }));

@@ -1,6 +1,7 @@
 import type { Descriptor } from '../oci/descriptor.js';
 import type { Digest } from '../oci/digest.js';
 import type { OutputSpec } from '../output/output-spec.js';
+import type { FuseChannel } from '../overlay/server-messages.js';
 import type { RegistryClient } from '../registry/client.js';
 import type { Store } from '../store/store.js';
 import type { SourceRange } from '../util/errors.js';
@@ -39,6 +40,8 @@ export interface BuildOptions {
   readonly push: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly network: NetworkMode;
+  /** How RUN's file system is served; absent: by `/dev/fuse`. */
+  readonly fuseChannel?: FuseChannel;
   /** Seconds since 1970: the time of the image, and the latest time of a file in a new layer. */
   readonly sourceDateEpoch?: number;
   /**
@@ -56,7 +59,7 @@ export interface BuildDeps {
   /** Called only when a registry is needed: loading the client takes time. */
   readonly registry: () => Promise<RegistryClient>;
   readonly emit: Emit;
-  /** The log of the file-system servers; see {@link OverlayServerOptions}. */
+  /** The log of the file-system servers: on level `trace`, every operation of a RUN. */
   readonly log?: LogTarget | undefined;
   /** Aborting leaves no work directory, mount or process. */
   readonly signal: AbortSignal;

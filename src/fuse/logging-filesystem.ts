@@ -1,6 +1,6 @@
 import { FsError, errnoNumber } from '../sys/errno.js';
 import { byteName, escapeName, type ByteName } from '../util/byte-name.js';
-import type { Attr, Entry, FileSystem, Opened } from './filesystem.js';
+import type { Attr, Caller, Entry, FileSystem, Opened } from './filesystem.js';
 import { ARGUMENTS, intercept, type OperationName } from './intercept.js';
 
 /** Takes the records of operations; pino's loggers fit. Called synchronously. */
@@ -59,12 +59,15 @@ function showArguments(
 
 function put(shown: Record<string, unknown>, name: string, value: unknown): void {
   if (value === undefined || name === 'sink') return;
-  if (Buffer.isBuffer(value)) {
+  if (name === 'caller') {
+    const { uid, gid, pid } = value as Caller;
+    shown[name] = { uid, gid, pid };
+  } else if (Buffer.isBuffer(value)) {
     if (name === 'target') shown[name] = escapeName(byteName(value));
     else shown[`${name}Bytes`] = value.length;
   } else if (typeof value === 'string') {
     shown[name] = escapeName(value as ByteName);
-  } else if (typeof value !== 'object' || name === 'caller' || isTime(value)) {
+  } else if (typeof value !== 'object' || isTime(value)) {
     shown[name] = value;
   } else {
     for (const [key, each] of Object.entries(value as object)) put(shown, key, each);

@@ -10,6 +10,7 @@ import type {
   Entry,
   FileSystem,
   NodeId,
+  Opened,
   ReadRange,
 } from './filesystem.js';
 
@@ -43,6 +44,7 @@ export interface VirtualLink extends VirtualMeta {
   readonly target: string;
 }
 
+/** Anything that a directory may have. */
 export type VirtualNode = VirtualDirectory | VirtualFile | VirtualLink;
 
 /** A directory of fixed entries. */
@@ -74,15 +76,19 @@ const PERMISSIONS = { dir: S_IFDIR | 0o555, file: S_IFREG | 0o444, link: S_IFLNK
 /**
  * A read-only file system out of nodes that say what is in them: nothing else is needed for a
  * view of some data. Names are UTF-8. By default the kernel keeps names, attributes and contents
- * for ever: what changes by itself wants `entryTimeoutSec`, `attrTimeoutSec` and
- * `negativeTimeoutSec`, after which the kernel asks `find` again.
+ * for ever. What changes by itself wants `isChanging`, so that contents are read again at each
+ * open, and the mount options `entryTimeoutSec`, `attrTimeoutSec` and `negativeTimeoutSec`, after
+ * which `find` is asked again.
  */
 export class VirtualFileSystem implements FileSystem {
   readonly #known = new Map<NodeId, Known>();
   readonly #byName = new Map<string, Known>();
   #lastId = FUSE_ROOT_ID;
+  readonly open?: () => Opened;
 
-  constructor(root: VirtualDirectory) {
+  constructor(root: VirtualDirectory, { isChanging = false }: { isChanging?: boolean } = {}) {
+    // Without FOPEN_KEEP_CACHE the kernel drops what it has of the file.
+    if (isChanging) this.open = () => ({ fh: 0, openFlags: 0 });
     const name = '' as ByteName;
     this.#known.set(FUSE_ROOT_ID, { id: FUSE_ROOT_ID, node: root, parent: 0, name, nlookup: 1 });
   }

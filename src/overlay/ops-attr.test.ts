@@ -49,6 +49,15 @@ for (const [title, mode, change, caller, want] of KILLED) {
   });
 }
 
+test('a write by root of a user namespace clears set-id bits: the kernel says so', (t) => {
+  const fixture = new LayerFixture(t);
+  using overlay = fixture.open([], fixture.newId());
+  const sh = new Shell(new OverlayFileSystem(overlay, { rootKeepsSetId: false }));
+  sh.write('/f', 'text', 0o6755);
+  sh.fs.setattr(sh.id('/f'), { killSuidgid: false }, ROOT);
+  assert.equal(sh.stat('/f').mode & 0o7777, 0o755);
+});
+
 test('a write clears a strange sgid, also where it is no program', (t) => {
   const sh = open(t);
   const nodeid = sh.id('/f');

@@ -19,6 +19,7 @@ import type {
 } from '../fuse/filesystem.js';
 import { NAME_MAX, RENAME_WHITEOUT, S_IFCHR, S_IFLNK } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
+import { inInitialUserNamespace } from '../sys/namespace.js';
 import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
 import { ROOT_CALLER } from './caller.js';
 import { typeOf, type Node } from './node.js';
@@ -52,6 +53,11 @@ export interface OverlayBehaviour {
    * overlayfs: where the changes are kept in its format, such a device means a removed name.
    */
   readonly refusesWhiteouts?: boolean;
+  /**
+   * Root may write to set-id files: it has CAP_FSETID as the kernel sees it. Default: where this
+   * process is in the initial user namespace.
+   */
+  readonly rootKeepsSetId?: boolean;
 }
 
 /**
@@ -62,8 +68,11 @@ export class OverlayFileSystem implements FileSystem {
   readonly #overlay: Overlay;
   readonly #tree: Tree;
   readonly #refusesWhiteouts: boolean;
+  readonly #rootKeepsSetId: boolean;
 
-  constructor(overlay: Overlay, { refusesWhiteouts = false }: OverlayBehaviour = {}) {
+  constructor(overlay: Overlay, behaviour: OverlayBehaviour = {}) {
+    const { refusesWhiteouts = false, rootKeepsSetId = inInitialUserNamespace() } = behaviour;
+    this.#rootKeepsSetId = rootKeepsSetId;
     this.#overlay = overlay;
     this.#tree = overlay.tree;
     this.#refusesWhiteouts = refusesWhiteouts;
@@ -94,7 +103,8 @@ export class OverlayFileSystem implements FileSystem {
 
   setattr(nodeid: NodeId, change: SetAttr, caller: Caller): Attr {
     const node = this.#tree.node(nodeid);
-    return setAttributes(this.#tree, node, withKill(change, caller), caller);
+    const keeps = caller.uid === 0 && this.#rootKeepsSetId;
+    return setAttributes(this.#tree, node, withKill(change, keeps), caller);
   }
 
   readlink(nodeid: NodeId): Buffer {
@@ -225,9 +235,9 @@ function referenced(node: Node): Node {
  * takes the mode from the answer: it asks for nothing at all before a write of somebody without
  * CAP_FSETID, and for a new ctime alone for a chown(2) that names neither owner nor group.
  */
-function withKill(change: SetAttr, caller: Caller): SetAttr {
+function withKill(change: SetAttr, keeps: boolean): SetAttr {
   const fields = Object.keys(change).length;
   const isChown = fields === 2 && change.ctime !== undefined;
-  const isWrite = fields === 1 && caller.uid !== 0;
+  const isWrite = fields === 1 && !keeps;
   return isChown || isWrite ? { ...change, killSuidgid: true } : change;
 }

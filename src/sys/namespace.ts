@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+
+import { hasCode } from '../util/errors.js';
 import { O_CLOEXEC } from './constants.js';
 import { Fd } from './fd.js';
 import { check, libc } from './libc.js';
@@ -13,6 +16,16 @@ export const CLONE_NEWNET = 0x40000000;
  */
 export function unshareThread(flags: number): void {
   check(libc.unshare(flags), 'unshare');
+}
+
+/** Whether this process is in the first user namespace, or in one that is as good. */
+export function inInitialUserNamespace(): boolean {
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return true;
+    throw error;
+  }
 }
 
 const AF_INET = 2;

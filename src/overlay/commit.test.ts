@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { WHITEOUT, type LayerDir, type LayerId } from '../layer/types.js';
+import type { LayerId } from '../layer/types.js';
 import { CALLER, LayerFixture, Shell, describeTree } from '../testing/overlay-fixture.js';
 import { applyLayers } from '../testing/apply-layers.js';
+import { outlineLayer } from '../testing/outline-layer.js';
 import { ImageTree } from './image-tree.js';
 import type { ByteName } from '../util/byte-name.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
@@ -27,20 +28,6 @@ function populate(sh: Shell): void {
   sh.write('/var/status', 'old status');
   sh.utimes('/lower/f', -5, 123456789);
   sh.setxattr('/lower/f', 'security.capability', 'cap');
-}
-
-/** The layer as text: `name`, `name/` (opaque: `name/!`), `-name` for a whiteout. */
-function outline(dir: LayerDir, prefix = ''): string[] {
-  const lines: string[] = [];
-  for (const [name, node] of dir.entries) {
-    if (node === WHITEOUT) lines.push(`-${prefix}${name}`);
-    else if (node.kind !== 'dir') lines.push(`${prefix}${name}`);
-    else {
-      lines.push(`${prefix}${name}/${node.opaque ? '!' : ''}`);
-      lines.push(...outline(node, `${prefix}${name}/`));
-    }
-  }
-  return lines.sort();
 }
 
 const RENAME_EXCHANGE = 2;
@@ -297,7 +284,7 @@ for (const [name, change, want] of CASES) {
       shown = await describeTree(new ImageTree(overlay));
     }
     const layer = fixture.read(upper);
-    assert.deepEqual(outline(layer), [...want].sort());
+    assert.deepEqual(outlineLayer(layer), [...want].sort());
     assert.deepEqual(await fixture.show([base, upper]), shown);
     await assertApplied(fixture, [base, upper], shown);
   });

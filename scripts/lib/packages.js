@@ -33,7 +33,8 @@ export const QUICKSTART_PROGRAMS = ['unshare', 'newuidmap', 'mmdebstrap'];
 /** Programs that the tests use, as tools and as oracles, and libraries. */
 export const TEST_PROGRAMS = [
   ...QUICKSTART_PROGRAMS,
-  ...['bzip2', 'busybox', 'crun', 'docker-registry', 'getcap', 'getfacl', 'getfattr', 'git'],
+  ...['bzip2', 'busybox', 'crun', 'docker-registry', 'fuse-overlayfs', 'getcap', 'getfacl'],
+  ...['getfattr', 'git'],
   ...['podman', 'python3', 'skopeo', 'strace', 'umoci', 'xz', 'zstd'],
   // The package fuse-native has binaries for x64 only.
   ...(process.arch === 'x64' ? ['libfuse.so.2'] : []),

@@ -24,9 +24,14 @@ const PERMANENT = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'E2BIG', 'ERANGE'
  * Applies changes in order; what has been applied before is left as it is. Returns the files
  * whose metadata the file system does not take.
  */
-export function applyChanges(changes: readonly Change[], dirs: ApplyDirs): Loss[] {
+export function applyChanges(
+  changes: readonly Change[],
+  dirs: ApplyDirs,
+  beforeChange?: (index: number) => void,
+): Loss[] {
   const losses: Loss[] = [];
   for (const [index, change] of changes.entries()) {
+    beforeChange?.(index);
     const path = change.at === '' ? dirs.upper : join(dirs.upper, change.at);
     switch (change.kind) {
       case 'place':

@@ -29,6 +29,8 @@ export interface WorkAreaOptions {
   /** The disk is waited for, so that a crash of the machine loses nothing. */
   readonly isSynced: boolean;
   readonly warn: (text: string) => void;
+  /** Called before each change of the upper directory: what it throws interrupts them. */
+  readonly beforeChange?: (index: number) => void;
 }
 
 /**
@@ -127,7 +129,7 @@ export class WorkArea implements Disposable {
   }
 
   #apply(changes: Parameters<typeof applyChanges>[0]): readonly Loss[] {
-    const losses = applyChanges(changes, this.#dirs);
+    const losses = applyChanges(changes, this.#dirs, this.#options.beforeChange);
     if (this.#options.isSynced) syncfs(this.#options.work.fd);
     removeJournal(Buffer.from(this.#dir));
     return losses;

@@ -19,7 +19,11 @@ export interface Traced {
 }
 
 const SYMLINKS_MAX = 40;
-const CALL = /^(?:\[pid +)?(\d+)?\]? ?(\w+)\((.*)\) += (-?\d+)(<[^>]*>)?(?: (E\w+))?/;
+const CALL = /^(?:\[pid +)?(\d+)?\]? *(\w+)\((.*)\) += (-?\d+)(<[^>]*>)?(?: (E\w+))?/;
+/** Calls with a descriptor and no path. */
+const OF_FD = /^(?:f(?!access|.*at$).*|read|pread64|readv|getdents64)$/;
+/** A path, and the directory that it is relative to. */
+const PATH_ARGUMENT = /(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"/g;
 const PATH_OF_FD = /^(?:AT_FDCWD|\d+)<([^>]*)>(?!\(deleted\))/;
 
 /** Calls that look at the name itself, not at what a symlink there leads to. */
@@ -86,6 +90,13 @@ function joined(line: string, parts: Map<string, string>): string | undefined {
   return begin + (resumed[1] ?? '');
 }
 
+/** The paths of a call: of most the first, not the text of a symlink, not the words of a program. */
+function pathsOf(name: string, args: string): RegExpExecArray[] {
+  const all = [...args.matchAll(PATH_ARGUMENT)];
+  if (/^(?:rename|link)/.test(name)) return all.slice(0, 2);
+  return name.startsWith('symlink') ? all.slice(1, 2) : all.slice(0, 1);
+}
+
 interface Ended {
   readonly result: number;
   readonly errno: string | undefined;
@@ -103,28 +114,19 @@ class Uses {
     // With EACCES, how much of the path was seen is not known.
     if (result < 0 && errno !== 'ENOENT' && errno !== 'EINVAL') return;
     const use = result < 0 ? 0 : (USES[name] ?? 0);
-    const isEmpty = (use & (ACCESS.read | ACCESS.list)) !== 0 && name !== 'execve' && result === 0;
-    const dir = this.#inside(PATH_OF_FD.exec(args)?.[1]);
-    const quoted = /"((?:[^"\\]|\\.)*)"/.exec(args)?.[1];
-    if (/^(?:f|read$|pread64|readv|getdents64)/.test(name) && !name.startsWith('faccess')) {
-      if (dir !== undefined && !isEmpty) this.#walk(dir, use, false);
+    if (OF_FD.test(name)) {
+      const isEnd = (use & (ACCESS.read | ACCESS.list)) !== 0 && result === 0;
+      const file = this.#inside(PATH_OF_FD.exec(args)?.[1]);
+      if (file !== undefined && !isEnd) this.#walk(file, use, false);
       return;
     }
-    if (quoted === undefined || quoted === '') {
-      if (quoted === '' && dir !== undefined) this.#walk(dir, use, false);
-      return;
-    }
-    const file = unescape(quoted);
-    if (!file.startsWith('/') && dir === undefined) return;
     const follows = !NO_FOLLOW.test(name) && !/NOFOLLOW|O_EXCL/.test(args);
-    this.#walk(
-      path.posix.join(dir ?? '/', file.startsWith('/') ? `/${file}` : file),
-      use,
-      follows,
-      {
-        isAbsolute: file.startsWith('/') ? file : undefined,
-      },
-    );
+    for (const [, of, quoted = ''] of pathsOf(name, args)) {
+      const dir = this.#inside(of);
+      const file = unescape(quoted);
+      if (file.startsWith('/')) this.#walk(file, use, follows);
+      else if (dir !== undefined) this.#walk(`${dir}/${file}`, use, follows);
+    }
   }
 
   /** A path that strace shows, as the programs see it. */
@@ -136,13 +138,8 @@ class Uses {
     return file.startsWith(`${mountpoint}/`) ? file.slice(mountpoint.length) : undefined;
   }
 
-  #walk(
-    file: string,
-    use: Access,
-    follows: boolean,
-    { isAbsolute }: { isAbsolute?: string | undefined } = {},
-  ): void {
-    const todo = (isAbsolute ?? file).split('/').reverse();
+  #walk(file: string, use: Access, follows: boolean): void {
+    const todo = file.split('/').reverse();
     let at = '/';
     for (let links = 0; ;) {
       const name = todo.pop();

@@ -13,7 +13,7 @@ const IMPORTS = {
   fuse: ['util', 'sys'],
   'fuse-native': ['util', 'sys', 'fuse'],
   layer: ['util', 'sys'],
-  overlay: ['util', 'sys', 'fuse', 'layer'],
+  overlay: ['util', 'sys', 'fuse', 'fuse-native', 'layer'],
   upperdir: ['util', 'sys', 'fuse', 'layer', 'overlay'],
   tar: ['util', 'sys', 'layer', 'oci'],
   store: ['util', 'sys', 'layer', 'oci', 'tar', 'overlay'],

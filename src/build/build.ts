@@ -79,7 +79,9 @@ async function run(
   warnOfUnusedArgs(progress, options, buildfile);
   const jobs = options.jobs ?? availableParallelism();
   await using cleanup = new Cleanup();
-  const servers = cleanup.use(new ServerPool({ jobs, runs: countRuns(plan), log: deps.log }));
+  const servers = cleanup.use(
+    new ServerPool({ jobs, runs: countRuns(plan), log: deps.log, channel: options.fuseChannel }),
+  );
   const packer = new LayerPacker(store, { signal: deps.signal, jobs });
   const context = cleanup.use(
     new ContextSource(options.context, {

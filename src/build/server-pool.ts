@@ -1,5 +1,6 @@
 import { prestart } from '../exec/run.js';
-import { OverlayServer } from '../overlay/overlay-server.js';
+import { OverlayServer, type OverlayServerOptions } from '../overlay/overlay-server.js';
+import type { FuseChannel } from '../overlay/server-messages.js';
 import { Limit } from '../util/limit.js';
 import type { LogTarget } from '../util/log.js';
 
@@ -19,6 +20,7 @@ export interface ServerPoolOptions {
   readonly runs: number;
   /** Of the servers. */
   readonly log: LogTarget | undefined;
+  readonly channel: FuseChannel | undefined;
 }
 
 type RunHelper = ReturnType<typeof prestart>;
@@ -30,15 +32,15 @@ type RunHelper = ReturnType<typeof prestart>;
  */
 export class ServerPool implements AsyncDisposable {
   readonly #limit: Limit;
-  readonly #log: LogTarget | undefined;
+  readonly #server: OverlayServerOptions;
   readonly #idle: OverlayServer[] = [];
   readonly #all: OverlayServer[] = [];
   #helper: RunHelper | undefined;
   /** RUNs that are still to come, unless the cache has them. */
   #runs: number;
 
-  constructor({ jobs, runs, log }: ServerPoolOptions) {
-    this.#log = log;
+  constructor({ jobs, runs, log, channel }: ServerPoolOptions) {
+    this.#server = { log, channel };
     this.#limit = new Limit(jobs);
     this.#runs = runs;
   }
@@ -81,7 +83,7 @@ export class ServerPool implements AsyncDisposable {
   }
 
   #start(): OverlayServer {
-    const server = OverlayServer.start({ log: this.#log });
+    const server = OverlayServer.start(this.#server);
     this.#all.push(server);
     return server;
   }

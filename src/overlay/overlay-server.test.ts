@@ -33,6 +33,38 @@ test('one server serves several mounts, and survives those that cannot be made',
     assert.equal(fs.existsSync(fixture.dirOf(upper)), false);
 });
 
+test('mounts by both channels leave the same layer', async (t) => {
+  if (!requires(t, ...NEEDS)) return;
+  if (process.arch !== 'x64') {
+    t.skip('fuse-native has binaries for x64 only');
+    return;
+  }
+  if (!requires(t, 'package:fuse-native', 'library:libfuse.so.2')) return;
+  const fixture = new LayerFixture(t);
+  const base = fixture.step([], (shell) => {
+    shell.mkdir('dir');
+    shell.write('dir/lower', 'lower');
+    shell.write('gone', 'x');
+  });
+  const script = `echo 1 > a; mv dir moved; echo more >> moved/lower; ln a b; rm gone; mkdir -p x/y
+    cp moved/lower x/y; ln -s a l; chmod 4711 b; chown 3:4 x; mkfifo p; touch -d @1000 a x/y x p`;
+  const steps = (['device', 'libfuse'] as const).map((channel) => {
+    const step = stepOn(fixture, [base], { script, end: 'commit' });
+    return { ...step, mount: { ...step.mount, channel } };
+  });
+  const results = await runSteps(steps);
+  assert.deepEqual(
+    results.map(({ output, error }) => error?.message ?? output),
+    ['', ''],
+  );
+  // The times of what only moved or was written to are the clock's.
+  const untimed = (lines: string[]): string[] =>
+    lines.map((line) => line.replace(/ \d{7,}\.\d+ /, ' '));
+  const shown = await Promise.all(steps.map(async ({ upper }) => fixture.show([base, upper])));
+  assert.deepEqual(untimed(shown[1] ?? []), untimed(shown[0] ?? []));
+  assert.equal(shown[0]?.length, 10);
+});
+
 test('a server that is killed gives an error, and its upper directory is removed', async (t) => {
   if (!requires(t, ...NEEDS)) return;
   const fixture = new LayerFixture(t);

@@ -12,6 +12,7 @@ import type { LogTarget } from '../util/log.js';
 import type { CommitOptions, CommitResult } from './commit.js';
 import {
   decodeError,
+  type FuseChannel,
   type MountReport,
   type MountRequest,
   type Report,
@@ -34,6 +35,8 @@ export interface OverlayServerOptions {
    * standard error.
    */
   readonly log?: LogTarget | undefined;
+  /** Of all its mounts. Left out: `/dev/fuse`. */
+  readonly channel?: FuseChannel | undefined;
 }
 
 /**
@@ -45,12 +48,14 @@ export class OverlayServer implements AsyncDisposable {
   readonly #socket: Socket;
   readonly #reports: Report[] = [];
   readonly #exited: Promise<void>;
+  readonly #channel: FuseChannel | undefined;
   #wake: (() => void) | undefined;
   #death: string | undefined;
   readonly #died = new AbortController();
   #current: OverlayMount | undefined;
 
-  private constructor({ log }: OverlayServerOptions) {
+  private constructor({ log, channel }: OverlayServerOptions) {
+    this.#channel = channel;
     const { level = 'silent', file } = log ?? {};
     const args = [SERVER, String(process.pid), level, ...(file === undefined ? [] : [file])];
     this.#child = spawn(process.execPath, args, {
@@ -105,7 +110,7 @@ export class OverlayServer implements AsyncDisposable {
     this.#socket.ref();
     let isMounted = false;
     try {
-      await this.ask({ type: 'mount', mount: request }, 'mounted');
+      await this.ask({ type: 'mount', mount: { channel: this.#channel, ...request } }, 'mounted');
       isMounted = true;
       await this.#race(fs.promises.stat(request.mountpoint));
     } catch (error) {

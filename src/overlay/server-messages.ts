@@ -17,6 +17,12 @@ import type { Synthetic } from './synthetic.js';
 export const MOUNT_SUBTYPE = 'tsbuild';
 export const MOUNT_TYPE: string = `fuse.${MOUNT_SUBTYPE}`;
 
+/**
+ * How a server talks to the kernel: by `/dev/fuse`, or, to compare, through libfuse2 by the
+ * optional package fuse-native, which cannot express everything.
+ */
+export type FuseChannel = 'device' | 'libfuse';
+
 /** What to mount. */
 export interface MountRequest {
   readonly lowers: readonly Lower[];
@@ -28,6 +34,8 @@ export interface MountRequest {
   readonly synthetic?: readonly Synthetic[] | undefined;
   /** Mounted read-only although there is an `upperdir`. */
   readonly readOnly?: boolean | undefined;
+  /** Left out: `device`. */
+  readonly channel?: FuseChannel | undefined;
   /** Count and time the kernel's requests: see {@link MountReport}. */
   readonly stats?: boolean | undefined;
   /** Record how the lower layers are used: see {@link MountReport}. */

@@ -1,11 +1,12 @@
 /*
  * The process that serves an OverlayServer's mounts, one after the other. It blocks in the
- * kernel: no timer, promise or signal handler of it ever runs. Started as
+ * kernel: no timer, promise or signal handler runs while it serves /dev/fuse. Started as
  * `node server-process.js <pid of the parent> <log level> [<log file>]` with a socket as
  * descriptor 3.
  */
 import path from 'node:path';
 
+import type { FileSystem } from '../fuse/filesystem.js';
 import { mountFuse } from '../fuse/mount.js';
 import { serve } from '../fuse/serve.js';
 import type { LayerDirOf } from '../layer/layer-reader.js';
@@ -68,21 +69,16 @@ function openOverlay({ lowers, layerDirs, upperdir, synthetic }: MountRequest): 
 }
 
 /** Serves one mount to its end, and does with the layer what is asked then. */
-function serveMount(line: Line, request: MountRequest, log: ServerLog): void {
+async function serveMount(line: Line, request: MountRequest, log: ServerLog): Promise<void> {
   using overlay = openOverlay(request);
-  const { mountpoint, upperdir, readOnly = upperdir === undefined } = request;
   const observed = observe(overlay, request, log);
-  {
-    using device = mountFuse({ mountpoint, fsname: 'tsbuild', subtype: MOUNT_SUBTYPE, readOnly });
-    line.send({ type: 'mounted' });
-    serve(device, observed.fileSystem, { ...OVERLAY_SERVING, logger: log.logger });
-  }
+  await serveFileSystem(line, request, { fileSystem: observed.fileSystem, log });
   line.send({ type: 'unmounted', report: observed.finish() });
   for (;;) {
     const next = line.receive();
     if (next === undefined) return;
     if (next.type === 'discard') break;
-    answer(line, log, () => {
+    await answer(line, log, () => {
       if (next.type !== 'commit')
         throw new Error(`Cannot ${next.type} now: want commit or discard`);
       line.send({ type: 'committed', result: overlay.commit({ mtimeMax: next.mtimeMax }) });
@@ -92,9 +88,28 @@ function serveMount(line: Line, request: MountRequest, log: ServerLog): void {
   line.send({ type: 'discarded' });
 }
 
-function answer(line: Line, log: ServerLog, work: () => void): void {
+/** Mounts, says so, and serves until the mount has gone. */
+async function serveFileSystem(
+  line: Line,
+  { mountpoint, upperdir, readOnly = upperdir === undefined, channel }: MountRequest,
+  { fileSystem, log: { logger } }: { fileSystem: FileSystem; log: ServerLog },
+): Promise<void> {
+  const mount = { mountpoint, fsname: 'tsbuild', subtype: MOUNT_SUBTYPE, readOnly };
+  if (channel === 'libfuse') {
+    const { mountFuseNative } = await import('../fuse-native/mount.js');
+    const mounted = await mountFuseNative(mount, fileSystem, { logger });
+    line.send({ type: 'mounted' });
+    await mounted.ended;
+    return;
+  }
+  using device = mountFuse(mount);
+  line.send({ type: 'mounted' });
+  serve(device, fileSystem, { ...OVERLAY_SERVING, logger });
+}
+
+async function answer(line: Line, log: ServerLog, work: () => void | Promise<void>): Promise<void> {
   try {
-    work();
+    await work();
   } catch (error) {
     // A UserError is for the parent to tell; anything else needs its stack.
     if (!(error instanceof UserError)) log.logger.error({ err: error }, 'a request failed');
@@ -112,9 +127,9 @@ async function main([parent, level, logFile]: readonly string[]): Promise<void> 
   for (;;) {
     const request = line.receive();
     if (request === undefined) return;
-    answer(line, log, () => {
+    await answer(line, log, async () => {
       if (request.type !== 'mount') throw new Error(`Cannot ${request.type} now: want mount`);
-      serveMount(line, request.mount, log);
+      await serveMount(line, request.mount, log);
     });
   }
 }

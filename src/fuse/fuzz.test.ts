@@ -4,8 +4,9 @@ import test from 'node:test';
 
 import { FsError } from '../sys/errno.js';
 import type { FuzzReport } from '../testing/fuse-fuzz.js';
-import { fuzz } from '../testing/fuse-fuzz.js';
+import { fuzz, fuzzAsync } from '../testing/fuse-fuzz.js';
 import { seedOf } from '../testing/random.js';
+import type { FileSystem } from './filesystem.js';
 import { MemoryFileSystem } from './memory-filesystem.js';
 
 /** `FUZZ_REQUESTS=1000000 FUZZ_SEED=1` makes a run longer, or repeats one. */
@@ -27,8 +28,11 @@ const SUPPORTED = [
 ];
 
 function run(t: TestContext, seed: number): FuzzReport {
+  return judge(t, seed, fuzz(new MemoryFileSystem(), { seed, requests: REQUESTS }));
+}
+
+function judge(t: TestContext, seed: number, report: FuzzReport): FuzzReport {
   t.diagnostic(`FUZZ_SEED=${seed}`);
-  const report = fuzz(new MemoryFileSystem(), { seed, requests: REQUESTS });
   t.diagnostic(`${report.successes} of ${report.requests} succeeded`);
   const unmeant = report.logged.filter((error) => !(error instanceof FsError));
   assert.deepEqual(unmeant.slice(0, 3), [], `FUZZ_SEED=${seed}`);
@@ -37,6 +41,25 @@ function run(t: TestContext, seed: number): FuzzReport {
 
 test('random requests are answered as the protocol says', (t) => {
   run(t, seedOf('FUZZ_SEED'));
+});
+
+/** The same file system, all of whose handlers return promises. */
+function promising(fileSystem: FileSystem): FileSystem {
+  return new Proxy(fileSystem, {
+    get(target, name) {
+      const handler: unknown = Reflect.get(target, name);
+      if (typeof handler !== 'function') return handler;
+      const call = handler.bind(target) as (...args: unknown[]) => unknown;
+      if (name === 'forget') return call;
+      return (...args: unknown[]) => Promise.resolve().then(() => call(...args));
+    },
+  });
+}
+
+test('random requests to handlers that return promises are answered so, too', async (t) => {
+  const seed = seedOf('FUZZ_SEED');
+  const fileSystem = promising(new MemoryFileSystem());
+  judge(t, seed, await fuzzAsync(fileSystem, { seed, requests: REQUESTS / 2 }));
 });
 
 test('random requests reach every operation', (t) => {

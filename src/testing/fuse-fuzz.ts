@@ -12,6 +12,7 @@ import {
 import type { Channel } from '../fuse/channel.js';
 import type { FileSystem } from '../fuse/filesystem.js';
 import { serveChannel } from '../fuse/serve.js';
+import { Session, type FuseLogger } from '../fuse/session.js';
 import { S_IFDIR, S_IFMT } from '../sys/constants.js';
 import { RequestGenerator } from './fuse-requests.js';
 import { Random } from './random.js';
@@ -66,21 +67,47 @@ export interface FuzzReport {
   readonly byOpcode: ReadonlyMap<string, number>;
 }
 
-/** Serves `requests` random requests; asserts that each is answered as the protocol says. */
-export function fuzz(
-  fileSystem: FileSystem,
-  { seed, requests }: { readonly seed: number; readonly requests: number },
-): FuzzReport {
+/** How much, and which. */
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly requests: number;
+}
+
+/** Serves random requests; asserts that each is answered as the protocol says. */
+export function fuzz(fileSystem: FileSystem, { seed, requests }: FuzzOptions): FuzzReport {
   const channel = new FuzzChannel(seed, requests);
-  const logged: unknown[] = [];
-  const logger = {
-    error: (details: object) => {
-      if ('err' in details) logged.push(details.err);
-    },
-  };
+  const { logger, logged } = collector();
   serveChannel(channel, fileSystem, { logger });
   const { successes, byOpcode } = channel;
   return { requests, successes, logged, byOpcode };
+}
+
+/** Like {@link fuzz}, for a file system whose handlers return promises. */
+export async function fuzzAsync(
+  fileSystem: FileSystem,
+  { seed, requests }: FuzzOptions,
+): Promise<FuzzReport> {
+  const channel = new FuzzChannel(seed, requests);
+  const { logger, logged } = collector();
+  const session = new Session(fileSystem, {}, logger);
+  const slot = session.newSlot();
+  for (;;) {
+    const length = channel.receive(slot.request);
+    if (length === undefined) break;
+    const outcome = await session.handle(slot, length);
+    if (outcome === 'reply') channel.send(slot.reply.buffer, slot.reply.length);
+  }
+  const { successes, byOpcode } = channel;
+  return { requests, successes, logged, byOpcode };
+}
+
+/** A logger that keeps errors. */
+function collector(): { readonly logger: FuseLogger; readonly logged: unknown[] } {
+  const logged: unknown[] = [];
+  const error = (details: object): void => {
+    if ('err' in details) logged.push(details.err);
+  };
+  return { logger: { error }, logged };
 }
 
 class FuzzChannel implements Channel {

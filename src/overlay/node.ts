@@ -214,7 +214,8 @@ export function dropLink(node: Node, parent: Node, name: ByteName): void {
   if (node.link !== undefined && isIt(node.link)) {
     node.link = node.moreLinks?.pop();
   } else if (node.moreLinks !== undefined) {
-    node.moreLinks = node.moreLinks.filter((link) => !isIt(link));
+    const at = node.moreLinks.findIndex(isIt);
+    if (at >= 0) node.moreLinks.splice(at, 1);
   }
   if (node.moreLinks?.length === 0) node.moreLinks = undefined;
 }

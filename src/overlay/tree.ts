@@ -221,6 +221,8 @@ export class Tree {
 
   /** Something that a layer records of a node changed. */
   touch(node: Node): void {
+    // INVARIANT: the directories of a changed node are dirty; each new name marks its own.
+    if (node.changed) return;
     node.changed = true;
     if (isDirNode(node)) {
       this.markDirty(node);

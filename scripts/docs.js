@@ -10,6 +10,11 @@ import { ROOT, ensureBuilt } from './lib/project.js';
 /** Entry points of the package, and what their pages are called. */
 const PAGES = [
   { module: 'tsbuild/fuse', entry: 'src/fuse/index.d.ts', page: 'docs/api/fuse.md' },
+  {
+    module: 'tsbuild/fuse-native',
+    entry: 'src/fuse-native/index.d.ts',
+    page: 'docs/api/fuse-native.md',
+  },
   { module: 'tsbuild', entry: 'src/index.d.ts', page: 'docs/api/tsbuild.md' },
 ];
 const NOTE = 'Made by `npm run docs` out of the docstrings: edit those.';

@@ -60,7 +60,7 @@ export class FuseNativeMount {
 
 /**
  * Mounts a file system through the optional package fuse-native and Debian's libfuse2; what this
- * channel cannot express is in the README of this folder. Resolves when it is mounted. Throws
+ * channel cannot express is in src/fuse-native/README.md. Resolves when it is mounted. Throws
  * TSB_NO_FUSE with what to type where the package or the library is missing.
  */
 export async function mountFuseNative(

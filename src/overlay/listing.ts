@@ -24,6 +24,11 @@ export class Listing {
     for (const name of names) this.add(name);
   }
 
+  /** Number of names. */
+  get size(): number {
+    return this.#cookieOf.size;
+  }
+
   /** Adds a name, at its former place or the end; one that is listed keeps its place. */
   add(name: ByteName): void {
     if (this.#cookieOf.has(name)) return;

@@ -41,8 +41,12 @@ export class Directory {
   readonly children: Map<ByteName, Node> = new Map<ByteName, Node>();
   /** Names of `sources` that are not (or no longer) looked for there. */
   hidden: Set<ByteName> | undefined = undefined;
-  /** Stable positions of names, from the first readdir on. */
+  /** Stable positions of names: see `Listings`. */
   listing: Listing | undefined = undefined;
+  /** Somebody may be in the middle of its listing. */
+  isListed = false;
+  /** Its names are not only those of its sources any more. */
+  isEdited = false;
   /** Number of subdirectories; undefined: not counted yet. */
   subdirs: number | undefined;
   #index: SourceIndex | undefined = undefined;

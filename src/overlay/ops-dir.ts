@@ -42,7 +42,7 @@ export function makeTmpfile(tree: Tree, make: Omit<Make, 'name'>, owner: Owner):
   tree.assertWritable('open');
   if (make.parent.links === 0) throw new FsError('ENOENT', 'open');
   const node = newNode(tree, make, owner);
-  node.links = 0;
+  tree.unname(node);
   node.changed = true;
   return node;
 }

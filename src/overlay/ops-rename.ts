@@ -51,7 +51,7 @@ export function renameName(tree: Tree, rename: RenameNames, owner: Owner): void 
     assertReplaceable(tree, node, target, isInside(parent, target));
     removeName(tree, newParent, newName, target);
   }
-  if (newParent === parent) parent.dir.listing?.rename(name, newName);
+  if (newParent === parent) tree.renameListed(parent, name, newName);
   tree.detach(parent, name, node);
   tree.attach(newParent, newName, node);
   if ((flags & RENAME_WHITEOUT) !== 0) {

@@ -3,23 +3,18 @@ import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
 import { kernelClock, stampEntries, type Clock } from './clock.js';
 import type { Contents } from './contents.js';
-import { Listing } from './listing.js';
+import type { Listing } from './listing.js';
+import { Listings } from './listings.js';
 import {
   findRootMeta,
   namesOfLower,
   rootSources,
-  type Handle,
   type LowerLayer,
   type LowerRef,
 } from './lower.js';
-import { NodeNumbers, NodeTable, ROOT_NUMBER } from './node-table.js';
-import { countVisibleNames } from './visible-names.js';
-import { Directory, Node, addLink, dropLink, isDirMode, linksOf } from './node.js';
-
-/** Cookies of a listing: 1 and 2 are `.` and `..`. */
-export const FIRST_COOKIE = 3;
-/** Nodes that are loaded before those that nobody refers to are looked for. */
-const LOADS_MIN = 65536;
+import { NodeStore } from './node-store.js';
+import { ROOT_NUMBER } from './node-table.js';
+import { Directory, addLink, dropLink, isDirMode, type Node } from './node.js';
 
 /** What a tree is made of. */
 export interface TreeOptions {
@@ -41,30 +36,24 @@ export class Tree {
   readonly layers: readonly LowerLayer[];
   readonly root: Node;
   readonly now: Clock;
-  readonly #nodes = new NodeTable();
-  readonly #numbers: NodeNumbers;
-  /** Files of lower layers with several names there. */
-  readonly #groups = new Set<Node>();
-  /** How many names of them are shown, by number. */
-  readonly #nameCounts = new Map<number, number>();
+  readonly #nodes: NodeStore;
+  readonly #listings = new Listings();
   #readOnly: boolean;
-  /** Nodes loaded since the last trim. */
-  #loads = 0;
 
   constructor({ layers, contents, readOnly, clock = kernelClock }: TreeOptions) {
     this.contents = contents;
     this.layers = layers;
     this.now = clock;
     this.#readOnly = readOnly;
-    this.#numbers = new NodeNumbers(layers.map((layer) => layer.count));
+    this.#nodes = new NodeStore({ layers, contents, listings: this.#listings });
     const top = findRootMeta(layers);
     this.root =
       top === undefined ? this.#newRoot() : this.#load(ROOT_NUMBER, rootSources(layers), top);
   }
 
   #newRoot(): Node {
-    const root = new Node(ROOT_NUMBER, S_IFDIR | 0o755, { dir: new Directory([], 0) });
-    this.#nodes.add(root);
+    const dir = new Directory([], 0);
+    const root = this.#nodes.make(S_IFDIR | 0o755, { dir }, ROOT_NUMBER);
     stampEntries(root, this.now());
     root.atimeSec = root.mtimeSec;
     root.atimeNsec = root.mtimeNsec;
@@ -97,43 +86,20 @@ export class Tree {
 
   /** A new node, without a name. */
   newNode(mode: number, dir?: Directory): Node {
-    const node = new Node(this.#numbers.fresh(), mode, { ...(dir && { dir }) });
-    this.#nodes.add(node);
-    return node;
+    return this.#nodes.make(mode, { ...(dir && { dir }) });
   }
 
   /** Makes the node of a file, or of the directories that `refs` merge; `origin` describes it. */
   #load(ino: number, refs: readonly LowerRef[], origin: LowerRef): Node {
     const { layer, handle } = origin;
     const mode = layer.mode(handle);
-    let dir: Directory | undefined;
-    let nlink = 1;
-    if (isDirMode(mode)) {
-      const [top] = refs;
-      dir = new Directory(refs, refs.length === 1 ? top?.layer.subdirs(top.handle) : undefined);
-    } else {
+    if (!isDirMode(mode)) {
       const known = layer.nlink(handle) > 1 ? this.#nodes.get(ino) : undefined;
-      if (known !== undefined) return known;
-      nlink = this.#countNames(ino, origin);
+      return known ?? this.#nodes.load(ino, mode, { origin });
     }
-    const node = new Node(ino, mode, dir === undefined ? { origin } : { dir, origin });
-    layer.load(handle, node);
-    node.links = nlink;
-    this.#nodes.add(node);
-    this.#loads += 1;
-    if (nlink > 1) this.#groups.add(node);
-    return node;
-  }
-
-  /** Layers do not change: what was counted once is remembered. */
-  #countNames(ino: number, ref: LowerRef): number {
-    if (ref.layer.nlink(ref.handle) < 2) return 1;
-    let count = this.#nameCounts.get(ino);
-    if (count === undefined) {
-      count = countVisibleNames(this.layers, ref);
-      this.#nameCounts.set(ino, count);
-    }
-    return count;
+    const [top] = refs;
+    const subdirs = refs.length === 1 ? top?.layer.subdirs(top.handle) : undefined;
+    return this.#nodes.load(ino, mode, { dir: new Directory(refs, subdirs), origin });
   }
 
   /** The node under a name of a directory; every lookup of the tree goes through here. */
@@ -145,7 +111,7 @@ export class Tree {
     const [top] = refs;
     if (top === undefined) return undefined;
     const origin = dir.findMeta(name, top);
-    const node = this.#load(this.#numbers.of(top), refs, origin);
+    const node = this.#load(this.#nodes.numberOf(top), refs, origin);
     dir.children.set(name, node);
     addLink(node, parent, name);
     // A name that turns up of a node which has changed under another name.
@@ -158,7 +124,7 @@ export class Tree {
     const known = dir.children.get(name);
     if (known !== undefined) return known;
     const top = dir.peekShown(name);
-    return top && { ino: this.#numbers.of(top), mode: top.mode };
+    return top && { ino: this.#nodes.numberOf(top), mode: top.mode };
   }
 
   /** The names of a directory, in no order. */
@@ -174,7 +140,7 @@ export class Tree {
 
   /** The stable listing of a directory: sorted at first, so that builds do not depend on luck. */
   listing(parent: DirNode): Listing {
-    return (parent.dir.listing ??= new Listing(FIRST_COOKIE, this.names(parent).sort()));
+    return this.#listings.of(parent.dir, () => this.names(parent).sort());
   }
 
   isEmpty({ dir }: DirNode): boolean {
@@ -193,6 +159,8 @@ export class Tree {
   /** Gives a node a (further) name that is free. Link counts are the caller's business. */
   attach(parent: DirNode, name: ByteName, node: Node): void {
     const { dir } = parent;
+    this.#beforeEdit(parent);
+    this.#nodes.named(node);
     dir.children.set(name, node);
     node.pinned = true;
     dir.listing?.add(name);
@@ -203,6 +171,7 @@ export class Tree {
   /** Takes a name from its node. Link counts are the caller's business. */
   detach(parent: DirNode, name: ByteName, node: Node): void {
     const { dir } = parent;
+    this.#beforeEdit(parent);
     // Counting needs the former names.
     if (node.isDir && dir.subdirs !== undefined) dir.subdirs -= 1;
     dir.children.delete(name);
@@ -210,6 +179,16 @@ export class Tree {
     dir.listing?.remove(name);
     dropLink(node, parent, name);
     if (dir.findShown(name).length > 0) (dir.hidden ??= new Set()).add(name);
+  }
+
+  /** A name of a directory becomes another one, in its place of the listing. */
+  renameListed(parent: DirNode, name: ByteName, newName: ByteName): void {
+    this.#beforeEdit(parent);
+    parent.dir.listing?.rename(name, newName);
+  }
+
+  #beforeEdit(parent: DirNode): void {
+    this.#listings.beforeEdit(parent.dir, () => this.names(parent).sort());
   }
 
   /** The entries of a directory changed. */
@@ -243,42 +222,25 @@ export class Tree {
 
   /** Lower files with several names that were looked up. */
   groups(): Iterable<Node> {
-    return this.#groups;
+    return this.#nodes.groups;
   }
 
   /** One name less; the node goes when nobody refers to it. */
   unlinked(node: Node): void {
     node.links = node.isDir ? 0 : node.links - 1;
-    this.#reap(node);
+    if (node.links === 0) this.#nodes.unnamed(node);
+    this.#nodes.reap(node);
+  }
+
+  /** A new node that has no name for now. */
+  unname(node: Node): void {
+    node.links = 0;
+    this.#nodes.unnamed(node);
   }
 
   /** The kernel gives back references; what nobody needs any more goes. */
   forget(nodeid: number, nlookup: number): void {
-    const node = this.#nodes.get(nodeid);
-    if (node === undefined) return;
-    node.nlookup = Math.max(0, node.nlookup - nlookup);
-    this.#reap(node);
-    if (node.nlookup === 0) this.#drop(node);
-    if (this.#loads > LOADS_MIN + this.#nodes.size) this.trim();
-  }
-
-  /** A node that nobody can reach any more gives back its content. */
-  #reap(node: Node): void {
-    if (node.links > 0 || node.nlookup > 0 || node === this.root) return;
-    this.contents.release(node);
-    this.#nodes.delete(node.ino);
-    this.#groups.delete(node);
-  }
-
-  /** Forgets a node that can be loaded again as it is, and then the directories it is in. */
-  #drop(node: Node): void {
-    if (!isClean(node) || node === this.root) return;
-    this.#nodes.delete(node.ino);
-    this.#groups.delete(node);
-    for (const { parent, name } of linksOf(node)) {
-      parent.dir?.children.delete(name);
-      this.#drop(parent);
-    }
+    this.#nodes.forget(nodeid, nlookup);
   }
 
   /**
@@ -286,19 +248,7 @@ export class Tree {
    * are loaded and never referred to. Nodes must not be held across it.
    */
   trim(): void {
-    this.#loads = 0;
-    for (const node of this.#nodes) this.#drop(node);
-    for (const layer of this.layers) layer.keep?.(this.#handlesOf(layer));
-  }
-
-  #handlesOf(layer: LowerLayer): ReadonlySet<Handle> {
-    const handles = new Set<Handle>();
-    for (const { origin, dir } of this.#nodes) {
-      if (origin?.layer === layer) handles.add(origin.handle);
-      for (const source of dir?.sources ?? [])
-        if (source.layer === layer) handles.add(source.handle);
-    }
-    return handles;
+    this.#nodes.trim();
   }
 
   /** Nodes that are loaded. */
@@ -308,9 +258,7 @@ export class Tree {
 
   /** Nodes without a name give back their contents: nobody can reach them any more. */
   releaseUnlinked(): void {
-    for (const node of this.#nodes) {
-      if (node.links === 0) this.contents.release(node);
-    }
+    this.#nodes.releaseUnnamed();
   }
 
   [Symbol.dispose](): void {
@@ -324,11 +272,4 @@ export type DirNode = Node & { readonly dir: Directory };
 /** Whether a node is a directory. */
 export function isDirNode(node: Node): node is DirNode {
   return node.dir !== undefined;
-}
-
-/** Whether the layers have all that is known of a node, and nobody refers to it by number. */
-function isClean(node: Node): boolean {
-  if (node.nlookup > 0 || node.origin === undefined || node.links === 0) return false;
-  if (node.pinned || node.changed || node.relinked || node.dirty || node.synthetic) return false;
-  return node.dir === undefined || (node.dir.children.size === 0 && node.dir.hidden === undefined);
 }

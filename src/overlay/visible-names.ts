@@ -10,12 +10,14 @@ import {
 
 /**
  * How many of an inode's names merged layers (base first) show: layers above its own may have
- * removed or replaced some. What a layer cannot tell cheaply counts as shown.
+ * removed or replaced some. What a layer without an index has counts as shown.
  */
 export function countVisibleNames(layers: readonly LowerLayer[], ref: LowerRef): number {
   const { layer, handle } = ref;
   const nlink = layer.nlink(handle);
   if (nlink < 2 || layer.position === layers.length - 1) return nlink;
+  // Without an index every directory would have to be read, for each file.
+  if (layer.count === undefined) return nlink;
   const paths = layer.pathsOf(new Set([handle]));
   if (paths === undefined) return nlink;
   const top = rootSources(layers);

@@ -19,6 +19,7 @@ export { StatsFileSystem, formatStats } from './stats-filesystem.js';
 export type { Channel } from './channel.js';
 export { DevFuseChannel } from './dev-fuse-channel.js';
 export { MemoryFileSystem } from './memory-filesystem.js';
+export { PassthroughFileSystem } from './passthrough-filesystem.js';
 export type { FuseMount } from './mount.js';
 export { FuseDevice, mountFuse } from './mount.js';
 export type { MountOptions } from './negotiate.js';

@@ -5,7 +5,7 @@ import type { Fd } from '../sys/fd.js';
 import { openat, preadFull } from '../sys/file.js';
 import { fstat, fstatat } from '../sys/stat.js';
 import { STORE_DAMAGED_HINT, UserError, hasCode, messageOf } from '../util/errors.js';
-import { FdCache } from './fd-cache.js';
+import { FdCache } from '../sys/fd-cache.js';
 import { LayerIndex } from './index-codec.js';
 import type { ContentRef, LayerId } from './types.js';
 

@@ -1,4 +1,4 @@
-import { FdCache } from '../layer/fd-cache.js';
+import { FdCache } from '../sys/fd-cache.js';
 import type { LayerSet } from '../layer/layer-reader.js';
 import { PACK_FILE_BYTES_MAX, type LayerWriter } from '../layer/layer-writer.js';
 import { O_NOFOLLOW, O_RDONLY, SEEK_DATA } from '../sys/constants.js';

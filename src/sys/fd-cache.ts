@@ -1,4 +1,4 @@
-import type { Fd } from '../sys/fd.js';
+import type { Fd } from './fd.js';
 
 /** Open descriptors by key; opens at most `size` and closes the least recently used. */
 export class FdCache implements Disposable {

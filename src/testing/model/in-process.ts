@@ -269,9 +269,9 @@ export class InProcessSubject implements Subject {
   #copy(op: OperationFields['copy']): Outcome {
     const [nodeidIn, nodeidOut] = [this.#slot(op.slot).nodeid, this.#slot(op.toSlot).nodeid];
     const ends = { nodeidIn, fhIn: NO_FH, nodeidOut, fhOut: NO_FH };
-    if (op.length > 0) this.#removePrivileges(nodeidOut);
     const { size } = now(this.#fs.getattr(nodeidIn, CALLER));
     const end = Math.min(op.length, size - op.offset);
+    if (end > 0) this.#removePrivileges(nodeidOut);
     let count = 0;
     while (count < end) {
       const offsets = { offsetIn: op.offset + count, offsetOut: op.toOffset + count };
@@ -459,7 +459,11 @@ export class InProcessSubject implements Subject {
     copy: (op) => this.#copy(op),
     lseek: (op) => this.#lseek(op),
     readdir: ({ path }) => this.#entries(this.#find(path)),
-    readdirSlot: ({ slot }) => this.#entries(this.#slot(slot).dentry),
+    readdirSlot: ({ slot }) => {
+      const { dentry, nodeid } = this.#slot(slot);
+      const { nlink } = now(this.#fs.getattr(nodeid, CALLER));
+      return nlink === 0 ? fail('ENOENT') : this.#entries(dentry);
+    },
     stat: ({ path }) => ({ stat: this.#stat(this.#find(path).nodeid) }),
     fstat: ({ slot }) => ({ stat: this.#stat(this.#slot(slot).nodeid) }),
     readFile: ({ path }) => this.#readFile(path),

@@ -41,8 +41,6 @@ import {
   type Subject,
 } from './operations.js';
 
-const CAPABILITY = 'security.capability';
-
 interface Place {
   readonly dir: ModelDir;
   readonly name: string;
@@ -224,7 +222,6 @@ export class ModelTree implements Subject {
 
   #copy(op: OperationFields['copy']): Outcome {
     const [from, to] = [this.#slot(op.slot), this.#slot(op.toSlot)];
-    if (op.length > 0) to.xattrs.delete(CAPABILITY);
     const count = Math.max(0, Math.min(op.length, from.data.length - op.offset));
     if (count > 0) {
       const bytes = Buffer.from(from.data.subarray(op.offset, op.offset + count));
@@ -238,7 +235,6 @@ export class ModelTree implements Subject {
 
   #entries(dir: ModelInode): readonly ModelEntry[] {
     if (!isDir(dir)) return fail('ENOTDIR');
-    if (dir.nlink === 0) return [];
     const entryOf = ([name, { id, mode }]: [string, ModelInode]): ModelEntry => ({
       name,
       ino: id,
@@ -359,7 +355,10 @@ export class ModelTree implements Subject {
       return offset >= length ? fail('ENXIO') : { bytes: this.#slot(slot).data };
     },
     readdir: ({ path }) => ({ entries: this.#entries(this.#find(path)) }),
-    readdirSlot: ({ slot }) => ({ entries: this.#entries(this.#slot(slot)) }),
+    readdirSlot: ({ slot }) => {
+      const dir = this.#slot(slot);
+      return dir.nlink === 0 ? fail('ENOENT') : { entries: this.#entries(dir) };
+    },
     stat: ({ path }) => ({ stat: stat(this.#find(path)) }),
     fstat: ({ slot }) => ({ stat: stat(this.#slot(slot)) }),
     readFile: ({ path }) => {

@@ -1,5 +1,5 @@
 import type { Time } from '../../fuse/filesystem.js';
-import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../sys/constants.js';
+import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISVTX } from '../../sys/constants.js';
 import { FsError } from '../../sys/errno.js';
 import { Comparison, type SameTime } from './compare.js';
 import type { ModelInode } from './model-inode.js';
@@ -7,6 +7,7 @@ import { ModelTree } from './model-tree.js';
 import {
   formatOperation,
   perform,
+  splitPath,
   type Operation,
   type Outcome,
   type Subject,
@@ -36,14 +37,22 @@ export function answerOf(subject: Subject, operation: Operation): Outcome {
   }
 }
 
+const OPENED = [S_IFREG, S_IFDIR, S_IFLNK];
+
 /** Whether an operation means something to every file system in the model's state. */
 function isMeaningful(model: ModelTree, operation: Operation): boolean {
   const typeOf = (node: ModelInode | undefined): number => (node?.mode ?? S_IFREG) & S_IFMT;
   switch (operation.op) {
+    case 'create': {
+      const known = model.find(operation.path);
+      const { mode = 0 } = model.find(splitPath(operation.path).dir) ?? {};
+      // The machine may have fs.protected_regular set.
+      if (known !== undefined && (mode & S_ISVTX) !== 0) return false;
+      return OPENED.includes(typeOf(known));
+    }
     case 'open':
-    case 'create':
     case 'truncate':
-      return [S_IFREG, S_IFDIR, S_IFLNK].includes(typeOf(model.find(operation.path)));
+      return OPENED.includes(typeOf(model.find(operation.path)));
     case 'write':
     case 'read':
     case 'ftruncate':

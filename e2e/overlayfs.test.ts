@@ -74,12 +74,11 @@ describe('tsbuild-overlayfs', () => {
     const unshare = ['unshare', '--mount', '--propagation', 'private'];
     const as = ['runuser', '-u', user?.name ?? '', '--', 'unshare', '-Um', '-r', '--map-auto'];
     if (user !== undefined) {
-      const [uid, gid] = ['-u', '-g'].map((flag) =>
-        Number(spawnSync('id', [flag, user.name]).stdout.toString()),
-      );
-      chownSync(dir, uid ?? 0, gid ?? 0);
+      const idOf = (flag: string): number =>
+        Number(spawnSync('id', [flag, user.name]).stdout.toString());
+      chownSync(dir, idOf('-u'), idOf('-g'));
     }
-    const [file = '', ...args] = [...(user === undefined ? unshare : as), 'bash', './script'];
+    const [file, ...args] = [...(user === undefined ? unshare : as), 'bash', './script'];
     const result = spawnSync(file, args, { cwd: dir, encoding: 'utf8', timeout: TIMEOUT_MS });
     assert.equal(result.status, 0, `${result.stdout}\n${result.stderr}`);
     return result.stdout;

@@ -21,6 +21,7 @@ import type { Handle, LowerLayer, Peeked, Redirect } from './lower.js';
 import { Node, isDirMode, typeOf } from './node.js';
 import { PlainHandles } from './plain-handles.js';
 import { inoOfListed, isTelling, listed, typeOfListed } from './plain-listing.js';
+import { findByInode, type InodeKey } from './find-by-inode.js';
 import { readMarks, readXattrs, type Marks } from './overlay-xattrs.js';
 import {
   assertRedirectName,
@@ -258,8 +259,11 @@ export class PlainLower implements LowerLayer {
     return this.#inode(handle).stat.nlink;
   }
 
-  pathsOf(): undefined {
-    return undefined;
+  /** Reads every directory of the layer, but asks only for files that may be meant. */
+  pathsOf(handles: ReadonlySet<Handle>): readonly (readonly ByteName[])[] {
+    const wanted = new Set<InodeKey>();
+    for (const handle of handles) wanted.add(keyOf(this.#inode(handle).stat));
+    return findByInode(this.#inode(0).path, wanted);
   }
 
   digest(): undefined {
@@ -325,6 +329,11 @@ export class PlainLower implements LowerLayer {
     const inLayer = byteName(path.subarray(this.#rootBytes));
     return findMetacopyContent({ layer: this, below: this.#below, path: inLayer, redirect });
   }
+}
+
+/** Names an inode among all. */
+function keyOf({ dev, ino }: Statx): InodeKey {
+  return `${dev} ${ino}`;
 }
 
 function hasOpaqueMarker(dir: Buffer): boolean {

@@ -1,13 +1,12 @@
 import { WHITEOUT } from '../layer/types.js';
-import { loadAll, loadNames } from '../overlay/load-names.js';
 import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from '../overlay/lower.js';
 import type { Node } from '../overlay/node.js';
-import { linksOf } from '../overlay/node.js';
 import type { PlainLower } from '../overlay/plain-lower.js';
 import { isDirNode, type DirNode, type Tree } from '../overlay/tree.js';
 import { displayName, type ByteName } from '../util/byte-name.js';
 import { hasCode, messageOf } from '../util/errors.js';
 import { sameAsOrigin } from './compare.js';
+import { completeGroups } from './groups.js';
 import type { Change } from './journal.js';
 import type { Stage } from './stage.js';
 import { join } from './upper-format.js';
@@ -50,39 +49,8 @@ class Finder implements Changes {
 
   run(): void {
     const root = this.#tree.root as DirNode;
-    this.#completeGroups(root);
+    completeGroups(this.#tree, (node) => this.#stage.isAdopted(node));
     this.#visitDir(root, '' as ByteName, root.dir.sources);
-  }
-
-  /**
-   * A lower file with several names is written under all of them or under none: finds those that
-   * are not loaded yet. One of the upper directory is one inode there whatever its names.
-   */
-  #completeGroups(root: DirNode): void {
-    this.#markMoved(root, root.dir.sources);
-    const missing: Node[] = [];
-    for (const node of this.#tree.groups()) {
-      if ((!node.changed && !node.relinked) || node.links === 0) continue;
-      if (this.#stage.isAdopted(node)) continue;
-      const links = linksOf(node);
-      for (const { parent } of links) this.#tree.markDirty(parent);
-      if (links.length < node.links) missing.push(node);
-    }
-    if (missing.length > 0) loadNames(this.#tree, missing);
-  }
-
-  /** What a moved directory has is written anew, so hard links into it are, too. */
-  #markMoved(dir: DirNode, full: readonly LowerRef[]): void {
-    if (!sameSources(dir.dir.sources, full)) {
-      loadAll(this.#tree, dir, (node) => {
-        if (!node.isDir && node.links > 1) node.relinked = true;
-      });
-      return;
-    }
-    if (!dir.dirty) return;
-    for (const [name, child] of dir.dir.children) {
-      if (isDirNode(child)) this.#markMoved(child, findLower(full, name));
-    }
   }
 
   /** A directory that the upper directory has, at `at`, and that stays. */
@@ -116,7 +84,10 @@ class Finder implements Changes {
     if (entry === WHITEOUT) return;
     this.#attempt(path, () => {
       const marked = this.#stage.whiteoutName(name);
-      this.#place(below(at, marked), (to) => this.#stage.makeWhiteout(to));
+      this.#place(below(at, marked), (to) => {
+        this.#stage.makeWhiteout(to);
+        return 'made';
+      });
       if (marked !== name && entry !== undefined) this.changes.push({ kind: 'remove', at: path });
     });
   }
@@ -136,7 +107,10 @@ class Finder implements Changes {
     }
     const isOpaque = isLowerDir(findLower(low, name)[0]);
     this.#attempt(path, () => {
-      this.#place(path, (to, metas) => this.#buildWhole(child, { to, at: path, isOpaque, metas }));
+      this.#place(path, (to, metas) => {
+        this.#buildWhole(child, { to, at: path, isOpaque, metas });
+        return 'made';
+      });
     });
   }
 
@@ -151,16 +125,19 @@ class Finder implements Changes {
       if (same.content && same.metadata && !isRegrouped(node)) return;
     }
     this.#attempt(path, () => {
-      this.#place(path, (to) => this.#stage.makeFile(node, to));
+      this.#place(path, (to) => {
+        this.#stage.makeFile(node, to);
+        return 'made';
+      });
       if (isAdopted && !same.metadata) this.#setMetadata(node, path);
     });
   }
 
   /** Makes something in the stage and has it placed. */
-  #place(at: ByteName, make: (to: Buffer, metas: Change[]) => boolean | void): void {
+  #place(at: ByteName, make: (to: Buffer, metas: Change[]) => 'made' | 'nothing'): void {
     const staged = this.#stage.newName();
     const metas: Change[] = [];
-    if (make(this.#stage.pathOf(staged), metas) === false) return;
+    if (make(this.#stage.pathOf(staged), metas) === 'nothing') return;
     this.changes.push({ kind: 'place', at, staged }, ...metas);
   }
 
@@ -169,24 +146,19 @@ class Finder implements Changes {
     if (!node.dirty && !node.changed) return;
     this.#attempt(at, () => {
       this.#place(at, (to, metas) => {
-        let isMade = false;
-        const make = (): void => {
-          if (!isMade) this.#stage.makeDir(to);
-          isMade = true;
-        };
-        this.#buildMerged(node, { to, at, metas, full, make });
-        return isMade;
+        const make = (): void => this.#stage.makeDir(to);
+        return this.#buildMerged(node, { to, at, metas, full, make });
       });
     });
   }
 
-  #buildMerged(node: DirNode, { to, at, metas, full, make }: MergedDir): void {
-    if (!node.dirty && !node.changed) return;
-    let isMade = false;
+  #buildMerged(node: DirNode, { to, at, metas, full, make }: MergedDir): 'made' | 'nothing' {
+    if (!node.dirty && !node.changed) return 'nothing';
+    const state = { isMade: false };
     const makeHere = (): void => {
-      if (isMade) return;
+      if (state.isMade) return;
       make();
-      isMade = true;
+      state.isMade = true;
     };
     if (!sameAsOrigin(node).metadata) makeHere();
     const { children, hidden } = node.dir;
@@ -217,7 +189,9 @@ class Finder implements Changes {
         this.#buildWhole(child, { ...inner, isOpaque: isLowerDir(low[0]) });
       }
     }
-    if (isMade) this.#stage.finishDir(node, to, false);
+    if (!state.isMade) return 'nothing';
+    this.#stage.finishDir(node, to, false);
+    return 'made';
   }
 
   /** A directory that stands by itself: everything in it is written. */

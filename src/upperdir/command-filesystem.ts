@@ -1,5 +1,5 @@
 import type { Caller, FileSystem, SetAttr } from '../fuse/filesystem.js';
-import { bindOperations } from '../fuse/intercept.js';
+import { bindOperations, type OperationName } from '../fuse/intercept.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
 import type { Owners } from './owners.js';
@@ -29,84 +29,63 @@ export function restrict(fileSystem: FileSystem, restrictions: Restrictions): Fi
   return squash(restricted, { squashUid, squashGid });
 }
 
+function refuseNames(fileSystem: FileSystem): FileSystem {
+  let fs = fileSystem;
+  for (const operation of ['mknod', 'mkdir'] as const) {
+    fs = withArguments(fs, operation, (make, caller) => {
+      assertName(make.name, operation);
+      return [make, caller];
+    });
+  }
+  fs = withArguments(fs, 'create', (make, flags, caller) => {
+    assertName(make.name, 'create');
+    return [make, flags, caller];
+  });
+  fs = withArguments(fs, 'symlink', (parent, name, target, caller) => {
+    assertName(name, 'symlink');
+    return [parent, name, target, caller];
+  });
+  fs = withArguments(fs, 'link', (nodeid, parent, name, caller) => {
+    assertName(name, 'link');
+    return [nodeid, parent, name, caller];
+  });
+  return withArguments(fs, 'rename', (rename, caller) => {
+    assertName(rename.newName, 'rename');
+    return [rename, caller];
+  });
+}
+
 function assertName(name: ByteName, syscall: string): void {
   if (name.startsWith(WHITEOUT_PREFIX)) throw new FsError('EINVAL', syscall);
 }
 
-function refuseNames(fs: FileSystem): FileSystem {
-  const { mknod, mkdir, create, symlink, link, rename } = fs;
-  return {
-    ...fs,
-    ...(mknod && {
-      mknod: (make, caller) => {
-        assertName(make.name, 'mknod');
-        return mknod(make, caller);
-      },
-    }),
-    ...(mkdir && {
-      mkdir: (make, caller) => {
-        assertName(make.name, 'mkdir');
-        return mkdir(make, caller);
-      },
-    }),
-    ...(create && {
-      create: (make, flags, caller) => {
-        assertName(make.name, 'create');
-        return create(make, flags, caller);
-      },
-    }),
-    ...(symlink && {
-      symlink: (parent, name, target, caller) => {
-        assertName(name, 'symlink');
-        return symlink(parent, name, target, caller);
-      },
-    }),
-    ...(link && {
-      link: (nodeid, parent, name, caller) => {
-        assertName(name, 'link');
-        return link(nodeid, parent, name, caller);
-      },
-    }),
-    ...(rename && {
-      rename: (change, caller) => {
-        assertName(change.newName, 'rename');
-        return rename(change, caller);
-      },
-    }),
-  };
-}
-
 function withoutXattrs(fs: FileSystem): FileSystem {
-  const { setxattr: _s, getxattr: _g, listxattr: _l, removexattr: _r, ...rest } = fs;
-  return rest;
+  const names: readonly OperationName[] = ['setxattr', 'getxattr', 'listxattr', 'removexattr'];
+  const kept = Object.entries(fs).filter(([name]) => !names.includes(name as OperationName));
+  return Object.fromEntries(kept) as unknown as FileSystem;
 }
 
-function withoutAcls(fs: FileSystem): FileSystem {
-  const { setxattr, getxattr, listxattr } = fs;
-  const assertNoAcl = (name: ByteName, syscall: string): void => {
-    if (name.startsWith(ACL_PREFIX)) throw new FsError('EOPNOTSUPP', syscall);
-  };
+function withoutAcls(fileSystem: FileSystem): FileSystem {
+  const fs = withArguments(fileSystem, 'setxattr', (change, caller) => {
+    assertNoAcl(change.name, 'setxattr');
+    return [change, caller];
+  });
+  const restricted = withArguments(fs, 'getxattr', (nodeid, name, caller) => {
+    assertNoAcl(name, 'getxattr');
+    return [nodeid, name, caller];
+  });
+  if (fs.listxattr === undefined) return restricted;
   return {
-    ...fs,
-    ...(setxattr && {
-      setxattr: (change, caller) => {
-        assertNoAcl(change.name, 'setxattr');
-        return setxattr(change, caller);
-      },
-    }),
-    ...(getxattr && {
-      getxattr: (nodeid, name, caller) => {
-        assertNoAcl(name, 'getxattr');
-        return getxattr(nodeid, name, caller);
-      },
-    }),
-    ...(listxattr && {
-      listxattr: (nodeid, caller) => {
-        const names = listxattr(nodeid, caller);
-        return names instanceof Promise ? names.then(withoutAclNames) : withoutAclNames(names);
-      },
-    }),
+    ...restricted,
+    listxattr: (nodeid, caller) => {
+      const names = fs.listxattr?.(nodeid, caller) ?? [];
+      return names instanceof Promise ? names.then(withoutAclNames) : withoutAclNames(names);
+    },
   };
+}
+
+function assertNoAcl(name: ByteName, syscall: string): void {
+  if (name.startsWith(ACL_PREFIX)) throw new FsError('EOPNOTSUPP', syscall);
 }
 
 function withoutAclNames(names: readonly ByteName[]): readonly ByteName[] {
@@ -148,21 +127,37 @@ function refuseOwners(fs: FileSystem, owners: Pick<Owners, 'canStore'>): FileSys
 
 /** What becomes of who makes a file, and of a change of owner. */
 interface OwnerChanges {
-  as(caller: Caller): Caller;
-  keep(change: SetAttr): SetAttr;
+  readonly as: (caller: Caller) => Caller;
+  readonly keep: (change: SetAttr) => SetAttr;
 }
 
-function withOwners(fs: FileSystem, { as, keep }: OwnerChanges): FileSystem {
-  const { mknod, mkdir, create, tmpfile, symlink, setattr } = fs;
-  return {
-    ...fs,
-    ...(mknod && { mknod: (make, caller) => mknod(make, as(caller)) }),
-    ...(mkdir && { mkdir: (make, caller) => mkdir(make, as(caller)) }),
-    ...(create && { create: (make, flags, caller) => create(make, flags, as(caller)) }),
-    ...(tmpfile && { tmpfile: (make, flags, caller) => tmpfile(make, flags, as(caller)) }),
-    ...(symlink && {
-      symlink: (parent, name, target, caller) => symlink(parent, name, target, as(caller)),
-    }),
-    ...(setattr && { setattr: (nodeid, change, caller) => setattr(nodeid, keep(change), caller) }),
-  };
+function withOwners(fileSystem: FileSystem, { as, keep }: OwnerChanges): FileSystem {
+  let fs = fileSystem;
+  for (const operation of ['mknod', 'mkdir'] as const) {
+    fs = withArguments(fs, operation, (make, caller) => [make, as(caller)]);
+  }
+  for (const operation of ['create', 'tmpfile'] as const) {
+    fs = withArguments(fs, operation, (make, flags, caller) => [make, flags, as(caller)]);
+  }
+  fs = withArguments(fs, 'symlink', (parent, name, target, caller) => [
+    ...([parent, name, target] as const),
+    as(caller),
+  ]);
+  return withArguments(fs, 'setattr', (nodeid, change, caller) => [nodeid, keep(change), caller]);
+}
+
+type ArgumentsOf<K extends OperationName> = Parameters<NonNullable<FileSystem[K]>>;
+
+/** The same with the arguments of one operation changed, if there is that operation. */
+function withArguments<K extends OperationName>(
+  fs: FileSystem,
+  operation: K,
+  change: (...args: ArgumentsOf<K>) => ArgumentsOf<K>,
+): FileSystem {
+  const handlers: Partial<Record<OperationName, unknown>> = { ...fs };
+  const handler = handlers[operation];
+  if (typeof handler !== 'function') return fs;
+  const changed = (...args: ArgumentsOf<K>): unknown =>
+    Reflect.apply(handler as (...args: unknown[]) => unknown, fs, change(...args));
+  return { ...fs, [operation]: changed };
 }

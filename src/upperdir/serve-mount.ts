@@ -1,14 +1,16 @@
+import { once } from 'node:events';
 import fs from 'node:fs';
 
 import { unmountDead } from '../fuse/dead-mount.js';
 import type { FileSystem } from '../fuse/filesystem.js';
 import { LoggingFileSystem, type OperationLogger } from '../fuse/logging-filesystem.js';
 import { guardMount } from '../fuse/mount-guard.js';
-import { mountFuse } from '../fuse/mount.js';
+import { mountFuse, type FuseMount } from '../fuse/mount.js';
 import type { MountOptions } from '../fuse/negotiate.js';
 import { serveAsync } from '../fuse/serve-async.js';
 import { OVERLAY_SERVING, OverlayFileSystem } from '../overlay/overlay-filesystem.js';
 import type { Overlay } from '../overlay/overlay.js';
+import type { FuseChannel } from '../overlay/server-messages.js';
 import { UserError, hasCode } from '../util/errors.js';
 import { restrict } from './command-filesystem.js';
 import { endOnSignal } from './end-mount.js';
@@ -50,13 +52,14 @@ export interface OverlayMount {
   readonly maxWriteBytes: number | undefined;
   /** The mount goes when the server dies. */
   readonly hasAutoUnmount: boolean;
+  readonly channel: FuseChannel;
 }
 
 /** What is told while a mount is served. */
 export interface ServeEvents {
   /** The mount answers. */
-  onReady(): void;
-  warn(text: string): void;
+  readonly onReady: () => void;
+  readonly warn: (text: string) => void;
   /** Takes every operation; left out: none is told. */
   readonly log?: OperationLogger;
 }
@@ -70,18 +73,17 @@ export async function serveMount(
 ): Promise<void> {
   const mountpoint = await prepareMountpoint(mount.mountpoint, warn);
   using _guard = mount.hasAutoUnmount ? guardMount(mountpoint, MOUNT_TYPE) : undefined;
-  using device = mountFuse({
-    mountpoint,
-    fsname: mount.fsname,
-    subtype: MOUNT_SUBTYPE,
-    readOnly: mount.readOnly || mount.upperdir === undefined,
-    nodev: !mount.dev,
-    nosuid: !mount.suid,
-    noexec: !mount.exec,
-    noatime: true,
-    allowOther: mount.allowOther,
-  });
   const stop = new AbortController();
+  if (mount.channel === 'libfuse') {
+    const { mountFuseNative } = await import('../fuse-native/mount.js');
+    const options = { mountpoint, ...placeOf(mount) };
+    const { ended } = await mountFuseNative(options, fileSystemOf(mount, overlay, log));
+    using _ending = endOnSignal(mountpoint, { end, stop, warn });
+    onReady();
+    await Promise.race([ended, once(stop.signal, 'abort')]);
+    return;
+  }
+  using device = mountFuse({ mountpoint, ...placeOf(mount) });
   const served = serveAsync(device, fileSystemOf(mount, overlay, log), {
     ...servingOf(mount),
     lingerMs: LINGER_MS,
@@ -98,6 +100,20 @@ export async function serveMount(
   } finally {
     ending[Symbol.dispose]();
   }
+}
+
+/** How the mount table has it. */
+function placeOf(mount: OverlayMount): Omit<FuseMount, 'mountpoint'> {
+  return {
+    fsname: mount.fsname,
+    subtype: MOUNT_SUBTYPE,
+    readOnly: mount.readOnly || mount.upperdir === undefined,
+    nodev: !mount.dev,
+    nosuid: !mount.suid,
+    noexec: !mount.exec,
+    noatime: true,
+    allowOther: mount.allowOther,
+  };
 }
 
 function fileSystemOf(

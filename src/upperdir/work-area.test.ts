@@ -102,6 +102,16 @@ test('WorkArea writes changes so that they are read as they were shown', (t) => 
   assert.deepEqual(fs.readdirSync(trial.dir('work')), []);
 });
 
+test('WorkArea writes a lower file under all its names, those that nobody looked up too', (t) => {
+  const trial = new Trial(t);
+  for (const name of ['d/sub/f2', 'e/f3'])
+    fs.linkSync(trial.dir('lower/f'), trial.dir(`lower/${name}`));
+  const shown = trial.mount((shell) => shell.pwrite('/f', 'F', 0));
+  assert.deepEqual(trial.show(), shown);
+  assert.equal(fs.statSync(trial.dir('upper/d/sub/f2')).nlink, 3);
+  assert.equal(fs.readFileSync(trial.dir('upper/e/f3'), 'latin1')[0], 'F');
+});
+
 test('WorkArea leaves an upper directory alone that nothing changed in', (t) => {
   const trial = new Trial(t);
   const before = snapshotTree(trial.dir('upper'), { nanoseconds: true });

@@ -1,0 +1,44 @@
+import { DT_DIR, DT_UNKNOWN, O_DIRECTORY, O_RDONLY } from '../sys/constants.js';
+import { withShortPath } from '../sys/deep-path.js';
+import { readDir, type Dirent } from '../sys/directory.js';
+import { openat } from '../sys/file.js';
+import { fstatat, type Statx } from '../sys/stat.js';
+import { nameBytes, type ByteName } from '../util/byte-name.js';
+import { isDirMode } from './node.js';
+
+/** Device and inode number, with a blank between. */
+export type InodeKey = `${string} ${number}`;
+
+/** The paths below `root` that lead to one of the inodes. */
+export function findByInode(root: Buffer, wanted: ReadonlySet<InodeKey>): ByteName[][] {
+  const numbers = new Set([...wanted].map((key) => Number(key.slice(key.lastIndexOf(' ') + 1))));
+  const found: ByteName[][] = [];
+  const todo: ByteName[][] = [[]];
+  for (let dir = todo.pop(); dir !== undefined; dir = todo.pop()) {
+    for (const { name, ino, type } of readNames(pathOf(root, dir))) {
+      const path = [...dir, name];
+      // Beyond, the number of the listing is not exact.
+      const isOther = ino <= Number.MAX_SAFE_INTEGER && !numbers.has(ino);
+      if (type !== DT_DIR && type !== DT_UNKNOWN && isOther) continue;
+      const stat = type === DT_DIR ? undefined : statOf(pathOf(root, path));
+      if (type === DT_DIR || (stat !== undefined && isDirMode(stat.mode))) todo.push(path);
+      else if (stat !== undefined && wanted.has(`${stat.dev} ${stat.ino}`)) found.push(path);
+    }
+  }
+  return found;
+}
+
+function pathOf(root: Buffer, names: readonly ByteName[]): Buffer {
+  return Buffer.concat([root, ...names.map((name) => nameBytes(`/${name}` as ByteName))]);
+}
+
+function readNames(dir: Buffer): Dirent[] {
+  return withShortPath(dir, (path) => {
+    using fd = openat(undefined, path, O_RDONLY | O_DIRECTORY);
+    return readDir(fd);
+  });
+}
+
+function statOf(path: Buffer): Statx | undefined {
+  return withShortPath(path, (at) => fstatat(undefined, at));
+}

@@ -14,7 +14,7 @@ const IMPORTS = {
   'fuse-native': ['util', 'sys', 'fuse'],
   layer: ['util', 'sys'],
   overlay: ['util', 'sys', 'fuse', 'fuse-native', 'layer'],
-  upperdir: ['util', 'sys', 'fuse', 'layer', 'overlay'],
+  upperdir: ['util', 'sys', 'fuse', 'fuse-native', 'layer', 'overlay'],
   tar: ['util', 'sys', 'layer', 'oci'],
   store: ['util', 'sys', 'layer', 'oci', 'tar', 'overlay'],
   registry: ['util', 'oci'],

@@ -1,4 +1,5 @@
 import { parseIdMapping } from '../../src/upperdir/id-mapping.js';
+import type { FuseChannel } from '../../src/overlay/server-messages.js';
 import type { OverlayMount } from '../../src/upperdir/serve-mount.js';
 import { suggest } from '../../src/util/suggest.js';
 import { UserError } from '../../src/util/errors.js';
@@ -108,6 +109,9 @@ const FUSE: Readonly<Record<string, OptionSpec>> = {
   }),
   auto_unmount: flag('the mount goes when its process dies', (s) => (s.hasAutoUnmount = true)),
   allow_other: flag('all users may enter (the default)', (s) => (s.allowOther = true)),
+  fuse_channel: text('`libfuse`: by the package fuse-native, to compare; `device`', (s, v) => {
+    s.channel = parseChannel(v);
+  }),
   fsname: text('the source in the mount table', (s, v) => (s.fsname = unescapeText(v))),
   debug: flag('as `-d`', (s) => (s.isDebug = true)),
   default_permissions: silent(ALWAYS),
@@ -190,6 +194,7 @@ export function defaultSettings(isRoot: boolean): MountSettings {
     timeoutSec: undefined,
     maxWriteBytes: undefined,
     hasAutoUnmount: false,
+    channel: 'device',
     isDebug: false,
   };
 }
@@ -218,6 +223,11 @@ function parseNumber(name: string, value: string, max: number): number {
   const number = Number(value);
   if (/^\d+(\.\d+)?$/.test(value) && number <= max) return number;
   throw usageError(`Cannot use option "${name}=${value}": want a number from 0 to ${max}`);
+}
+
+function parseChannel(value: string): FuseChannel {
+  if (value === 'device' || value === 'libfuse') return value;
+  throw usageError(`Cannot use option "fuse_channel=${value}": want device or libfuse`);
 }
 
 function doubleColon(): UserError {

@@ -125,7 +125,7 @@ function loadError(cause: unknown): unknown {
 
 /** libfuse's `-o` text for a mount, after `fsname=`: the package passes few options itself. */
 export function mountText(mount: FuseMount, timeouts: readonly string[]): string {
-  const { fsname, subtype, allowOther, readOnly, nodev, nosuid } = mount;
+  const { fsname, subtype, allowOther, readOnly, nodev, nosuid, noexec, noatime } = mount;
   const flags = [
     `subtype=${escape(subtype ?? PACKAGE)}`,
     ...['default_permissions', 'use_ino', 'big_writes', 'nonempty'],
@@ -133,6 +133,8 @@ export function mountText(mount: FuseMount, timeouts: readonly string[]): string
     ...(readOnly === true ? ['ro'] : []),
     nodev === false ? 'dev' : 'nodev',
     nosuid === true ? 'nosuid' : 'suid',
+    ...(noexec === true ? ['noexec'] : []),
+    ...(noatime === true ? ['noatime'] : []),
     ...timeouts,
   ];
   return [escape(fsname), ...flags].join(',');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { runMounted } from '../testing/mounted.js';
+import { runMounted, type MountedOptions } from '../testing/mounted.js';
 import { LayerFixture } from '../testing/overlay-fixture.js';
 import { requires } from '../testing/requires.js';
 
@@ -34,7 +34,12 @@ def run_as(uid, groups, work):
 /** Shows the names of a layer that match. */
 type Show = (name: RegExp) => Promise<string[]>;
 
-function script(title: string, python: string, check?: (show: Show) => Promise<void>): void {
+function script(
+  title: string,
+  python: string,
+  check?: (show: Show) => Promise<void>,
+  options: MountedOptions = {},
+): void {
   test(title, async (t) => {
     if (!requires(t, 'root', 'fuse', 'program:unshare', 'program:python3')) return;
     const fixture = new LayerFixture(t);
@@ -44,11 +49,8 @@ function script(title: string, python: string, check?: (show: Show) => Promise<v
       sh.write('/big', Buffer.alloc(600_000, 1));
       sh.mkdir('/dir');
     });
-    const { upper } = await runMounted(
-      fixture,
-      [base],
-      `python3 - <<'END'\n${HELPERS}${python}END`,
-    );
+    const text = `python3 - <<'END'\n${HELPERS}${python}END`;
+    const { upper } = await runMounted(fixture, [base], text, options);
     const show: Show = async (name) =>
       (await fixture.show([base, upper])).filter((line) => name.test(line));
     await check?.(show);
@@ -175,4 +177,39 @@ assert run_as(1000, [], lambda: os.utime('lower', ns=(1, 1))) == 'EPERM'
 assert run_as(1000, [], lambda: os.utime('lower')) == 0
 assert code(os.truncate, 'lower', 2**63 - 1) == 'EFBIG'
 `,
+);
+
+script(
+  'root of a user namespace sets ACLs and makes whiteout devices, and clears set-id bits',
+  `
+import struct
+def left(work):
+    with open('prog', 'w') as file: file.write('text')
+    os.chmod('prog', 0o6755)
+    work()
+    return mode('prog')
+def opened(): return os.open('prog', os.O_RDWR)
+assert left(lambda: os.write(opened(), b'x')) == '0o755'
+assert left(lambda: os.truncate('prog', 0)) == '0o755'
+assert left(lambda: os.chown('prog', 0, 0)) == '0o755'
+assert left(lambda: os.utime('prog')) == '0o6755'
+with open('kept', 'w') as file:
+    file.write('text'); file.flush(); os.fchmod(file.fileno(), 0o4755)
+def acl(uid):
+    entries = [(1, 6, 2**32 - 1), (2, 4, uid)] + [(tag, 4, 2**32 - 1) for tag in (4, 16, 32)]
+    return struct.pack('<I', 2) + b''.join(struct.pack('<HHI', *entry) for entry in entries)
+os.setxattr('lower', 'system.posix_acl_access', acl(0))
+assert os.getxattr('lower', 'system.posix_acl_access') == acl(0) and mode('lower') == '0o644'
+os.chmod('lower', 0o600)
+assert code(os.setxattr, 'lower', 'system.posix_acl_access', acl(5)) == 'EINVAL'
+assert call(libc.renameat2(-100, b'big', -100, b'moved', 4)) == 0
+os.mknod('null', 0o20600, 0)
+assert code(os.mknod, 'zero', 0o20600, os.makedev(1, 5)) == 'EPERM'
+assert code(os.setxattr, 'lower', 'trusted.x', b'v') == 'EPERM'
+`,
+  async (show) => {
+    assert.equal((await show(/^\/(big|null) 20/)).length, 2);
+    assert.equal((await show(/^\/(prog 106755|kept 104755|lower 100600) .*/)).length, 3);
+  },
+  { userNamespace: true },
 );

@@ -17,14 +17,17 @@ export interface MountedOptions {
   readonly openFilesMax?: number;
   /** The server's log. */
   readonly log?: LogTarget;
+  /** As root of a user namespace that has no other ids. */
+  readonly userNamespace?: boolean;
 }
 
 /** Runs steps in one process, in a private mount namespace. Needs root and /dev/fuse. */
 export async function runSteps(
   steps: readonly MountedStep[],
-  { openFilesMax = 1024, log }: MountedOptions = {},
+  { openFilesMax = 1024, log, userNamespace = false }: MountedOptions = {},
 ): Promise<MountedResult[]> {
   const unshare = ['unshare', '--mount', '--propagation', 'private'];
+  if (userNamespace) unshare.push('--map-root-user');
   // The hard limit, because Node raises the soft one to it.
   const args = [`--nofile=${openFilesMax}`, ...unshare, process.execPath, CHILD];
   const job: MountedJob = { steps, log };

@@ -15,11 +15,13 @@ import { openat } from '../sys/file.js';
 import { fstatat, type Statx } from '../sys/stat.js';
 import { hashName } from '../layer/name-hash.js';
 import { WHITEOUT } from '../layer/types.js';
-import { byteName, byteNameOf, nameBytes, type ByteName } from '../util/byte-name.js';
+import { byteName, byteNameOf, displayName, nameBytes, type ByteName } from '../util/byte-name.js';
+import { FsError } from '../sys/errno.js';
 import { UserError } from '../util/errors.js';
 import type { Handle, LowerLayer, Peeked, Redirect } from './lower.js';
 import { Node, isDirMode, typeOf } from './node.js';
 import { PlainHandles } from './plain-handles.js';
+import { keyOf, newInode, type Names, type PlainInode } from './plain-inode.js';
 import { inoOfListed, isTelling, listed, typeOfListed } from './plain-listing.js';
 import { findByInode, type InodeKey } from './find-by-inode.js';
 import { readMarks, readXattrs, type Marks } from './overlay-xattrs.js';
@@ -35,28 +37,8 @@ const OPAQUE_MARKER = byteNameOf('.wh..wh..opq');
 /** What aufs kept for itself; no whiteouts. */
 const MARKER_PREFIX = '.wh..wh.';
 
-/** By name: a whiteout, a handle, or (less than 0) what a listing says of it. */
-type Names = Map<ByteName, Handle | typeof WHITEOUT>;
-
 /** d_type is the type of a mode, shifted. */
 const MODE_TYPE_SHIFT = 12;
-
-const BLANK = { names: undefined, replaced: undefined, marks: undefined, opaque: undefined };
-
-/** What is known of one inode. */
-interface PlainInode {
-  readonly path: Buffer;
-  readonly stat: Statx;
-  /** Of a directory that was read. */
-  names: Names | undefined;
-  /** Of a directory that was read: directories that have a whiteout beside them. */
-  replaced: Set<ByteName> | undefined;
-  /** Of a directory: has a whiteout beside it. */
-  readonly isReplaced: boolean;
-  /** Of a directory: what overlay file systems noted, once it was asked for. */
-  marks: Marks | undefined;
-  opaque: boolean | undefined;
-}
 
 /** Stands between a layer and what the tree shows; left out: as it is. */
 export interface PlainView {
@@ -97,7 +79,7 @@ export class PlainLower implements LowerLayer {
     if (stat === undefined || !isDirMode(stat.mode)) {
       throw new UserError('TSB_BUILD', `Cannot use '${dir}' as a layer: it is not a directory`);
     }
-    this.#inodes.set(0, { path, stat, isReplaced: false, ...BLANK });
+    this.#inodes.set(0, newInode(path, stat, false));
   }
 
   #addInode(path: Buffer, stat: Statx, isReplaced: boolean): Handle {
@@ -108,17 +90,17 @@ export class PlainLower implements LowerLayer {
       // A mount within the layer, or a file system that numbers badly.
       handle = this.#handles.other(path);
     }
-    this.#inodes.set(handle, { path, stat, isReplaced, ...BLANK });
+    this.#inodes.set(handle, newInode(path, stat, isReplaced));
     return handle;
   }
 
   /** Forgets what is known of inodes but these: they get the same handles when found again. */
   keep(handles: ReadonlySet<Handle>): void {
     const forgotten = new Map<Handle, Handle>();
-    for (const [handle, { stat }] of this.#inodes) {
+    for (const [handle, { ino, mode }] of this.#inodes) {
       if (handle === 0 || handles.has(handle)) continue;
       this.#inodes.delete(handle);
-      forgotten.set(handle, listed(stat.ino, direntType(stat.mode)));
+      forgotten.set(handle, listed(ino, direntType(mode)));
     }
     for (const { names } of this.#inodes.values()) {
       for (const [name, child] of names ?? []) {
@@ -177,7 +159,7 @@ export class PlainLower implements LowerLayer {
   }
 
   mode(handle: Handle): number {
-    return this.#inode(handle).stat.mode;
+    return this.#inode(handle).mode;
   }
 
   opaque(dir: Handle): boolean {
@@ -219,7 +201,7 @@ export class PlainLower implements LowerLayer {
       const type = typeOfListed(child);
       const mayHide = type === DT_REG && this.#marks(dir).opaque === 'xwhiteouts';
       if (isTelling(type) && !mayHide) {
-        const handle = this.#handles.of(this.#inode(dir).stat.dev, inoOfListed(child));
+        const handle = this.#handles.of(this.#inode(dir).dev, inoOfListed(child));
         return { handle, mode: type << MODE_TYPE_SHIFT };
       }
       child = this.child(dir, name);
@@ -256,13 +238,13 @@ export class PlainLower implements LowerLayer {
   }
 
   nlink(handle: Handle): number {
-    return this.#inode(handle).stat.nlink;
+    return this.#inode(handle).nlink;
   }
 
   /** Reads every directory of the layer, but asks only for files that may be meant. */
   pathsOf(handles: ReadonlySet<Handle>): readonly (readonly ByteName[])[] {
     const wanted = new Set<InodeKey>();
-    for (const handle of handles) wanted.add(keyOf(this.#inode(handle).stat));
+    for (const handle of handles) wanted.add(keyOf(this.#inode(handle)));
     return findByInode(this.#inode(0).path, wanted);
   }
 
@@ -272,24 +254,32 @@ export class PlainLower implements LowerLayer {
 
   /** Path and metadata of a file as it is on the disk. */
   stored(handle: Handle): { readonly path: Buffer; readonly stat: Statx } {
-    return this.#inode(handle);
+    return { path: this.#inode(handle).path, stat: this.#statOf(handle) };
+  }
+
+  #statOf(handle: Handle): Statx {
+    const { path, stat } = this.#inode(handle);
+    const found =
+      stat ?? withShortPath(path, (at) => fstatat(undefined, at, { follow: handle === 0 }));
+    if (found === undefined) throw new FsError('ESTALE', 'statx', displayName(byteName(path)));
+    return found;
   }
 
   /** Whether the bytes of a file are in another layer. */
   isMetacopy(handle: Handle): boolean {
-    const { path, stat } = this.#inode(handle);
-    return this.#below.length > 0 && typeOf(stat.mode) === S_IFREG && readMarks(path).isMetacopy;
+    const { path, mode } = this.#inode(handle);
+    return this.#below.length > 0 && typeOf(mode) === S_IFREG && readMarks(path).isMetacopy;
   }
 
   /** Owner, mode and attributes of a file as they are on the disk. */
   raw(handle: Handle): Node {
-    const node = new Node(0, this.#inode(handle).stat.mode);
+    const node = new Node(0, this.mode(handle));
     this.#loadMetadata(handle, node);
     return node;
   }
 
   #loadMetadata(handle: Handle, node: Node): void {
-    const { path, stat } = this.#inode(handle);
+    const stat = this.#statOf(handle);
     node.mode = stat.mode;
     node.uid = stat.uid;
     node.gid = stat.gid;
@@ -300,12 +290,14 @@ export class PlainLower implements LowerLayer {
     node.mtimeNsec = stat.mtimeNsec;
     node.ctimeSec = stat.ctimeSec;
     node.ctimeNsec = stat.ctimeNsec;
-    node.xattrs = readXattrs(path);
+    node.xattrs = readXattrs(this.#inode(handle).path);
   }
 
   load(handle: Handle, node: Node): void {
+    const inode = this.#inode(handle);
+    const { path } = inode;
+    const stat = (inode.stat ??= this.#statOf(handle));
     this.#loadMetadata(handle, node);
-    const { path, stat } = this.#inode(handle);
     const type = typeOf(stat.mode);
     if (type === S_IFREG) {
       node.size = stat.size;
@@ -318,6 +310,8 @@ export class PlainLower implements LowerLayer {
       node.size = node.target.length;
     }
     this.#view?.load(node);
+    // The node has it now.
+    inode.stat = undefined;
   }
 
   #contentOf(handle: Handle): Node['content'] {
@@ -329,11 +323,6 @@ export class PlainLower implements LowerLayer {
     const inLayer = byteName(path.subarray(this.#rootBytes));
     return findMetacopyContent({ layer: this, below: this.#below, path: inLayer, redirect });
   }
-}
-
-/** Names an inode among all. */
-function keyOf({ dev, ino }: Statx): InodeKey {
-  return `${dev} ${ino}`;
 }
 
 function hasOpaqueMarker(dir: Buffer): boolean {

@@ -1,5 +1,6 @@
 /** Feeds a server's loop random requests, and judges every answer by the protocol's rules. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 
 import {
   DIRENT_BYTES,
@@ -65,29 +66,29 @@ export interface FuzzReport {
   readonly logged: readonly unknown[];
   /** Successes by the kernel's name of the operation. */
   readonly byOpcode: ReadonlyMap<string, number>;
+  /** A digest of the results and lengths of all answers. */
+  readonly trace: string;
 }
 
 /** How much, and which. */
 export interface FuzzOptions {
   readonly seed: number;
   readonly requests: number;
+  /** The byte that lies behind a request in the buffer; random if left out. */
+  readonly fill?: number;
 }
 
 /** Serves random requests; asserts that each is answered as the protocol says. */
-export function fuzz(fileSystem: FileSystem, { seed, requests }: FuzzOptions): FuzzReport {
-  const channel = new FuzzChannel(seed, requests);
+export function fuzz(fileSystem: FileSystem, options: FuzzOptions): FuzzReport {
+  const channel = new FuzzChannel(options);
   const { logger, logged } = collector();
   serveChannel(channel, fileSystem, { logger });
-  const { successes, byOpcode } = channel;
-  return { requests, successes, logged, byOpcode };
+  return { requests: options.requests, logged, ...channel.seen() };
 }
 
 /** Like {@link fuzz}, for a file system whose handlers return promises. */
-export async function fuzzAsync(
-  fileSystem: FileSystem,
-  { seed, requests }: FuzzOptions,
-): Promise<FuzzReport> {
-  const channel = new FuzzChannel(seed, requests);
+export async function fuzzAsync(fileSystem: FileSystem, options: FuzzOptions): Promise<FuzzReport> {
+  const channel = new FuzzChannel(options);
   const { logger, logged } = collector();
   const session = new Session(fileSystem, {}, logger);
   const slot = session.newSlot();
@@ -97,8 +98,7 @@ export async function fuzzAsync(
     const outcome = await session.handle(slot, length);
     if (outcome === 'reply') channel.send(slot.reply.buffer, slot.reply.length);
   }
-  const { successes, byOpcode } = channel;
-  return { requests, successes, logged, byOpcode };
+  return { requests: options.requests, logged, ...channel.seen() };
 }
 
 /** A logger that keeps errors. */
@@ -111,15 +111,18 @@ function collector(): { readonly logger: FuseLogger; readonly logged: unknown[] 
 }
 
 class FuzzChannel implements Channel {
-  successes = 0;
-  readonly byOpcode = new Map<string, number>();
+  #successes = 0;
+  readonly #byOpcode = new Map<string, number>();
+  readonly #trace = createHash('sha256');
+  readonly #fill: number | undefined;
   readonly #generator: RequestGenerator;
   readonly #random: Random;
   #left: number;
   #request: Buffer | undefined;
   #answers = 0;
 
-  constructor(seed: number, requests: number) {
+  constructor({ seed, requests, fill }: FuzzOptions) {
+    this.#fill = fill;
     this.#random = new Random(seed ^ 0x5eed);
     this.#generator = new RequestGenerator(new Random(seed));
     this.#left = requests;
@@ -133,7 +136,7 @@ class FuzzChannel implements Channel {
     this.#answers = 0;
     // What lies behind a request must not matter: bytes that would be seen if it did.
     const behind = into.subarray(this.#request.length, this.#request.length + PATH_MAX);
-    behind.fill(this.#random.below(256));
+    behind.fill(this.#fill ?? this.#random.below(256));
     return this.#request.copy(into);
   }
 
@@ -158,8 +161,15 @@ class FuzzChannel implements Channel {
     const error = reply.readInt32LE(OUT_HEADER.error);
     assert.ok(error <= 0 && error >= -ERRNO_MAX, `errno ${error}`);
     const payload = reply.subarray(OUT_HEADER.bytes, length);
+    this.#trace.update(`${error} ${length}\n`);
     if (error === 0) this.#checkSuccess(request, payload);
     else assert.equal(payload.length, 0);
+  }
+
+  /** What there is to report, once all is over. */
+  seen(): Pick<FuzzReport, 'successes' | 'byOpcode' | 'trace'> {
+    const trace = this.#trace.digest('hex');
+    return { successes: this.#successes, byOpcode: this.#byOpcode, trace };
   }
 
   #isSilent(request: Buffer): boolean {
@@ -180,8 +190,8 @@ class FuzzChannel implements Channel {
   #checkSuccess(request: Buffer, payload: Buffer): void {
     const opcode = request.readUInt32LE(IN_HEADER.opcode);
     const name = opcodeName(opcode);
-    this.successes++;
-    this.byOpcode.set(name, (this.byOpcode.get(name) ?? 0) + 1);
+    this.#successes++;
+    this.#byOpcode.set(name, (this.#byOpcode.get(name) ?? 0) + 1);
     if (opcode === OPCODE.FUSE_READ) {
       assert.ok(payload.length <= request.readUInt32LE(READ_SIZE_AT));
     } else if (opcode === OPCODE.FUSE_READLINK) {

@@ -1,3 +1,5 @@
+import { freemem, totalmem } from 'node:os';
+
 import {
   FALLOC_FL_KEEP_SIZE,
   FALLOC_FL_PUNCH_HOLE,
@@ -5,6 +7,8 @@ import {
   NAME_MAX,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
+  RENAME_WHITEOUT,
+  S_IFCHR,
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
@@ -38,6 +42,15 @@ import { MemoryTree } from './memory-tree.js';
 
 const DOT = '.' as ByteName;
 const DOT_DOT = '..' as ByteName;
+const PAGE_BYTES = 4096;
+/** As statfs(2) shows it, in pages: what the machine has when this is loaded. */
+const MEMORY = {
+  total: Math.trunc(totalmem() / PAGE_BYTES),
+  free: Math.trunc(freemem() / PAGE_BYTES),
+};
+/** Those of POSIX ACLs would change the mode. */
+const XATTR_KINDS = /^(?:user|trusted|security)\./;
+const RENAME_KNOWN = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
 const FALLOC_KNOWN = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
 
 /** A whole file system in memory: an example, and the tests' subject. Files stay below 2 GiB. */
@@ -135,9 +148,8 @@ export class MemoryFileSystem implements FileSystem {
     this.#tree.detach(dir, name);
   }
 
-  rename({ parent, name, newParent, newName, flags }: Rename): void {
-    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0)
-      throw new FsError('EINVAL', 'rename');
+  rename({ parent, name, newParent, newName, flags }: Rename, caller: Caller): void {
+    if ((flags & ~RENAME_KNOWN) !== 0) throw new FsError('EINVAL', 'rename');
     const [from, to] = [this.#tree.dir(parent), this.#tree.dir(newParent)];
     const node = this.#tree.child(from, name);
     const target = to.entries.get(newName)?.node;
@@ -157,6 +169,8 @@ export class MemoryFileSystem implements FileSystem {
     }
     this.#tree.attach(to, newName, node);
     node.ctime = this.#tree.now();
+    if ((flags & RENAME_WHITEOUT) === 0) return;
+    this.#tree.attach(from, name, this.#tree.newNode(S_IFCHR, caller, { dir: from }));
   }
 
   read({ nodeid, offset }: ReadRange, into: Buffer): number {
@@ -207,11 +221,15 @@ export class MemoryFileSystem implements FileSystem {
 
   statfs(): StatFs {
     const files = this.#tree.size;
-    return { blocks: 0, bfree: 0, bavail: 0, files, ffree: 0, bsize: 4096, namelen: NAME_MAX };
+    const { total, free } = MEMORY;
+    const room = { blocks: total, bfree: free, bavail: free, bsize: PAGE_BYTES };
+    return { ...room, files, ffree: free, namelen: NAME_MAX };
   }
 
   setxattr({ nodeid, name, value, flags }: SetXattr): void {
     const { xattrs } = this.#tree.node(nodeid);
+    if (name.length > NAME_MAX) throw new FsError('ERANGE', 'setxattr');
+    if (!XATTR_KINDS.test(name)) throw new FsError('EOPNOTSUPP', 'setxattr');
     if ((flags & XATTR_CREATE) !== 0 && xattrs.has(name)) throw new FsError('EEXIST', 'setxattr');
     if ((flags & XATTR_REPLACE) !== 0 && !xattrs.has(name))
       throw new FsError('ENODATA', 'setxattr');
@@ -222,8 +240,10 @@ export class MemoryFileSystem implements FileSystem {
     return this.#tree.node(nodeid).xattrs.get(name);
   }
 
-  listxattr(nodeid: NodeId): ByteName[] {
-    return [...this.#tree.node(nodeid).xattrs.keys()];
+  listxattr(nodeid: NodeId, { uid }: Caller): ByteName[] {
+    const names = [...this.#tree.node(nodeid).xattrs.keys()];
+    // The kernel hides their values, not their names.
+    return uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
   }
 
   removexattr(nodeid: NodeId, name: ByteName): void {

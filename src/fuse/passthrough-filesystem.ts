@@ -235,10 +235,8 @@ export class PassthroughFileSystem implements FileSystem, Disposable {
     return copyFileRange({ from, fromOffset: offsetIn, to, toOffset: offsetOut, length });
   }
 
-  opendir(nodeid: NodeId): Opened {
-    const fh = ++this.#lastFh;
-    this.#listings.set(fh, this.#list(nodeid));
-    return { fh, openFlags: 0 };
+  opendir(): Opened {
+    return { fh: ++this.#lastFh, openFlags: 0 };
   }
 
   releasedir(_nodeid: NodeId, fh: Fh): void {
@@ -249,8 +247,9 @@ export class PassthroughFileSystem implements FileSystem, Disposable {
     // rewinddir(3) shows what there is by then.
     if (offset === 0) this.#listings.set(fh, this.#list(nodeid));
     const dir = this.#nodes.get(nodeid);
-    for (const [i, { name, ino, type }] of (this.#listings.get(fh) ?? []).entries()) {
-      if (i < offset) continue;
+    const names = this.#listings.get(fh) ?? [];
+    for (let i = offset; i < names.length; i++) {
+      const { name, ino, type } = names[i] ?? DOT;
       const dirent = { name, ino, type, nextOffset: i + 1 };
       const stat = sink.plus && i > 1 ? this.#statAt(dir, name) : undefined;
       // A name that has gone meanwhile is listed without attributes.

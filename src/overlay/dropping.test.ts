@@ -204,6 +204,40 @@ for (const [what, change, look, want] of KEPT) {
   });
 }
 
+test('references are counted, whatever the order of lookups and forgets', (t) => {
+  const { kernel } = open(t);
+  const held = new Map<string, number>();
+  const numbers = new Map(PATHS.map((at) => [at, kernel.walk(at)]));
+  kernel.forget('parents');
+  let state = 1;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % below;
+  };
+  for (let i = 0; i < 5000; i++) {
+    const at = PATHS[random(PATHS.length)] ?? '';
+    const nodeid = numbers.get(at) ?? 0;
+    const count = held.get(at) ?? 0;
+    if (count > 0 && random(2) === 0) {
+      const some = 1 + random(count);
+      kernel.fs.forget(nodeid, some);
+      held.set(at, count - some);
+    } else {
+      const name = byteNameOf(path.posix.basename(at));
+      const parent = kernel.walk(path.posix.dirname(at));
+      assert.equal(kernel.fs.lookup(parent, name)?.nodeid, nodeid);
+      held.set(at, count + 1);
+      // The way there is forgotten before what it leads to.
+      kernel.forget(random(2) === 0 ? 'parents' : 'children');
+    }
+    for (const [each, left] of held) {
+      if (left > 0) assert.equal(kernel.fs.getattr(numbers.get(each) ?? 0).ino, numbers.get(each));
+    }
+  }
+  for (const [at, left] of held) kernel.fs.forget(numbers.get(at) ?? 0, left);
+  assert.equal(kernel.size, 1);
+});
+
 test('an unlinked file is there until it is forgotten', (t) => {
   const { kernel } = open(t);
   const nodeid = kernel.walk('/f');

@@ -13,15 +13,17 @@ function readAndChange(change: (listing: Listing, name: string) => void): string
   const listing = new Listing(FIRST_COOKIE, NAMES.map(byteNameOf));
   const seen: string[] = [];
   let at = 0;
-  for (let more = true; more && seen.length < READ_MAX;) {
-    more = false;
+  while (seen.length < READ_MAX) {
+    const found: string[] = [];
     listing.visit(at, (name, cookie) => {
       at = cookie;
-      seen.push(name);
-      more = true;
+      found.push(name);
       return false;
     });
-    if (more) change(listing, seen.at(-1) ?? '');
+    const [name] = found;
+    if (name === undefined) break;
+    seen.push(name);
+    change(listing, name);
   }
   return seen;
 }

@@ -65,10 +65,11 @@ const DOT: Dirent = { name: byteNameOf('.'), ino: 1, type: 4 };
 const DOT_DOT: Dirent = { name: byteNameOf('..'), ino: 1, type: 4 };
 
 /**
- * A directory of the host, as it is, with all of its operations. The process needs the rights of
- * whoever uses the mount: root, or root of the user namespace. The kernel keeps what it has
- * learnt: others must not change the directory meanwhile, unless the mount's timeouts allow for
- * it. At most some 130 descriptors are open, and one for each inode in use without a name.
+ * A directory of the host, as it is, with all of its operations but POSIX ACLs and chattr(1). The
+ * process needs the rights of whoever uses the mount: root, or root of the user namespace. The
+ * kernel keeps what it has learnt: others must not change the directory meanwhile, unless the
+ * mount's timeouts allow for it. At most some 130 descriptors are open, and one for each inode in
+ * use without a name.
  */
 export class PassthroughFileSystem implements FileSystem, Disposable {
   readonly #nodes: HostNodes;
@@ -280,8 +281,10 @@ export class PassthroughFileSystem implements FileSystem, Disposable {
     return getxattr(this.#handle(nodeid), name);
   }
 
-  listxattr(nodeid: NodeId): readonly ByteName[] {
-    return listxattr(this.#handle(nodeid));
+  listxattr(nodeid: NodeId, { uid }: Caller): readonly ByteName[] {
+    const names = listxattr(this.#handle(nodeid));
+    // The kernel hides their values, not their names.
+    return uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
   }
 
   removexattr(nodeid: NodeId, name: ByteName): void {

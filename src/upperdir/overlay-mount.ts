@@ -46,11 +46,19 @@ export async function serveOverlay(
   });
   const { contentsDir } = area;
   using overlay = openOverlay({ lowers: dirs.lowers, upper, contentsDir, owners });
+  let isReady = false;
   const onReady = (): void => {
     noteFailure(upper, KILLED);
+    isReady = true;
     events.onReady();
   };
-  await serveMount(mount, overlay, { ...events, onReady }, end);
+  try {
+    await serveMount(mount, overlay, { ...events, onReady }, end);
+  } catch (error) {
+    // What was done until serving failed is kept, too.
+    if (isReady) writeChanges(area, overlay, upper);
+    throw error;
+  }
   writeChanges(area, overlay, upper);
 }
 

@@ -32,15 +32,11 @@ const KERNEL_OVERLAY: Known = {
 };
 const OVERLAY: Known = { 'chattr sets a flag': 'layers have no place for flags: EOPNOTSUPP' };
 const MEMORY: Known = {
-  'WHITEOUT leaves a device of number 0': 'an example: it knows no RENAME_WHITEOUT',
   'lsattr says flags, and chattr sets those again': 'an example: it has no ioctl',
   'chattr sets a flag': 'an example: it has no ioctl',
   'a file of a terabyte is a hole': 'its contents are in memory, holes too',
-  'attributes have names of up to 255 bytes, and of known kinds': 'it takes any name',
-  'others neither see nor set trusted attributes': 'it lists all attributes to everybody',
   'an ACL lets in who it names, and chmod limits it': 'to it, an ACL is an attribute like any',
   'a default ACL is inherited, and the umask is not asked': 'an ACL is an attribute like any',
-  'statfs says what there is': 'it has no size',
 };
 
 /** Where the shell is told to set up a file system, in a mount namespace of its own. */

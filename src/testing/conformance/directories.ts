@@ -7,7 +7,7 @@ import { lseek, openat } from '../../sys/file.js';
 import { byteName } from '../../util/byte-name.js';
 import { fails, inoOf, modeOf, nlinkOf, python, stamps, write, type Checks } from './scene.js';
 
-const MANY = 30_000;
+const MANY = 10_000;
 
 /** Directories, their listings and their names. */
 export const DIRECTORIES: Checks = {

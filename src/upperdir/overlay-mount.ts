@@ -46,20 +46,14 @@ export async function serveOverlay(
   });
   const { contentsDir } = area;
   using overlay = openOverlay({ lowers: dirs.lowers, upper, contentsDir, owners });
-  let isReady = false;
-  const onReady = (): void => {
-    noteFailure(upper, KILLED);
-    isReady = true;
-    events.onReady();
-  };
+  // Before the mount is there: whoever sees it may change something at once.
+  noteFailure(upper, KILLED);
   try {
-    await serveMount(mount, overlay, { ...events, onReady }, end);
-  } catch (error) {
+    await serveMount(mount, overlay, events, end);
+  } finally {
     // What was done until serving failed is kept, too.
-    if (isReady) writeChanges(area, overlay, upper);
-    throw error;
+    writeChanges(area, overlay, upper);
   }
-  writeChanges(area, overlay, upper);
 }
 
 /** Writes, and leaves a note in the upper directory if that fails. */

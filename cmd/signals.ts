@@ -1,7 +1,8 @@
 import { EXIT } from '../src/util/error-codes.js';
 import { UserError } from '../src/util/errors.js';
 
-type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+/** The signals that end a command. */
+export type Signal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 const SIGNALS: Readonly<Record<Signal, number>> = {
   SIGINT: EXIT.sigint,
   SIGTERM: EXIT.sigterm,

@@ -172,6 +172,18 @@ describe('tsbuild-overlayfs', () => {
       says 'another mount uses it'; gone`);
   });
 
+  for (const flag of ['', '-f']) {
+    test(`mounts nothing when it is interrupted while it waits ${flag}`, (t) => {
+      if (!requires(t, 'root', 'fuse')) return;
+      run(`${LAYERS}
+        mkdir mnt2; ours; touch said
+        "${process.execPath}" "${OVERLAYFS}" ${flag} -o $DIRS mnt2 2> said & second=$!
+        until grep -q Waiting said; do sleep 0.1; done; kill -TERM $second
+        status=0; wait $second || status=$?; test $status = 143; says 'Interrupted by SIGTERM'
+        gone; ours; gone; ! mountpoint -q mnt2`);
+    });
+  }
+
   test('unmounts a dead mount, and tells that changes were lost', (t) => {
     if (!requires(t, 'root', 'fuse')) return;
     run(`${LAYERS}

@@ -1,9 +1,11 @@
 import fs from 'node:fs';
 import { serveOverlay } from '../../src/upperdir/overlay-mount.js';
 import type { OverlayMount, ServeEvents } from '../../src/upperdir/serve-mount.js';
+import { InterruptedError, type Signal } from '../signals.js';
 import type { MountSettings } from './options.js';
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Signals that end a mount. */
+export const SIGNALS: readonly Signal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** What the settings of the command line mean to the mount. */
 export function mountOf(
@@ -13,10 +15,15 @@ export function mountOf(
   return { ...settings, mountpoint };
 }
 
-/** Serves a mount in this process until it ends; SIGINT, SIGTERM and SIGHUP end it. */
+/**
+ * Serves a mount in this process until it ends; SIGINT, SIGTERM and SIGHUP end it. Throws
+ * InterruptedError if it waited for another mount then.
+ */
 export async function serveHere(mount: OverlayMount, events: ServeEvents): Promise<void> {
   const end = new AbortController();
-  const onSignal = (): void => end.abort();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    end.abort(new InterruptedError(signal as Signal));
+  };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     await serveOverlay(mount, events, end.signal);

@@ -81,7 +81,7 @@ for (const [argv, want] of [
   [['-o', 'lowerdir', '/m'], /found no value/],
   [['-o', 'lowerdir=/a,ro=1', '/m'], /found a value/],
   [['-o', 'lowerdir=/a::/b', '/m'], /data-only/],
-  [['-o', 'lowerdir=/a,uidmapping=1:2', '/m'], /want STORED:SHOWN:LENGTH/],
+  [['-o', 'lowerdir=/a,uidmapping=1:2', '/m'], /want DISK:SHOWN:COUNT/],
   [['-o', 'lowerdir=/a,noxattrs=2', '/m'], /want a number from 0 to 1/],
   [['-o', 'lowerdir=/a', '/m', '/n', '/o'], /too many/],
   [['-x', '/m'], /no such flag/],

@@ -10,14 +10,14 @@ export interface IdRange {
   readonly length: number;
 }
 
-/** Parses `STORED:SHOWN:LENGTH[:STORED:SHOWN:LENGTH...]`; throws TSB_USAGE. */
+/** Parses `DISK:SHOWN:COUNT[:...]`; throws TSB_USAGE. */
 export function parseIdMapping(text: string): IdRange[] {
   const parts = text.split(':').filter((part) => part !== '');
   const numbers = parts.map(Number);
   const isValid =
     parts.length > 0 && parts.length % 3 === 0 && parts.every((part) => /^\d{1,10}$/.test(part));
   if (!isValid) {
-    const want = 'want STORED:SHOWN:LENGTH, as often as needed';
+    const want = 'want DISK:SHOWN:COUNT, as often as needed';
     throw new UserError('TSB_USAGE', `Cannot use the id mapping "${text}": ${want}`);
   }
   const ranges: IdRange[] = [];

@@ -121,7 +121,10 @@ function openDevice(): Fd {
 
 function mountError(error: unknown, mountpoint: string): unknown {
   if (hasCode(error, 'EPERM')) {
-    const hint = 'In a container: allow mount(2), --security-opt seccomp=unconfined';
+    const hint =
+      process.getuid?.() === 0
+        ? 'In a container: allow mount(2), --security-opt seccomp=unconfined'
+        : 'As an ordinary user: unshare --user --map-root-user --mount COMMAND';
     return noFuse(`Cannot mount '${mountpoint}': the kernel does not allow it`, hint, error);
   }
   if (hasCode(error, 'ENODEV')) {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
+import { UserError } from '../util/errors.js';
 import { unmountDead } from './dead-mount.js';
 import type { FileSystem } from './filesystem.js';
 import { mountFuse, type FuseMount } from './mount.js';
@@ -35,6 +36,8 @@ export async function mountAndServe(
   options: MountAndServeOptions,
 ): Promise<void> {
   const { onReady, signal, handleSignals = true, ...rest } = options;
+  // path.resolve would make the current directory of it, and the mount would hide that.
+  if (rest.mountpoint === '') throw new UserError('TSB_SANDBOX', "Cannot mount on ''");
   const mountpoint = path.resolve(rest.mountpoint);
   const type = rest.subtype === undefined ? 'fuse' : `fuse.${rest.subtype}`;
   signal?.throwIfAborted();

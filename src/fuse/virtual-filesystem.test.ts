@@ -40,6 +40,7 @@ test('VirtualFileSystem shows directories, files and links', async () => {
   const sub = await fs.lookup(FUSE_ROOT_ID, byteNameOf('sub'));
   assert.equal((await fs.lookup(sub?.nodeid ?? 0, byteNameOf('deep')))?.attr.size, 2);
   assert.equal(await fs.lookup(FUSE_ROOT_ID, byteNameOf('none')), undefined);
+  assert.deepEqual([fs.statfs().blocks, fs.statfs().namelen], [0, 255]);
 });
 
 test('VirtualFileSystem lists in pieces, with the numbers of its nodes', async () => {

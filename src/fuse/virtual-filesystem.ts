@@ -12,6 +12,7 @@ import type {
   NodeId,
   Opened,
   ReadRange,
+  StatFs,
 } from './filesystem.js';
 
 /** What may be said of any node. */
@@ -71,6 +72,11 @@ interface Known {
   nlookup: number;
 }
 
+/** As statfs(2) shows file systems without room, such as /proc. */
+const NO_ROOM: StatFs = {
+  ...{ blocks: 0, bfree: 0, bavail: 0, files: 0, ffree: 0 },
+  ...{ bsize: 4096, namelen: NAME_MAX },
+};
 const PERMISSIONS = { dir: S_IFDIR | 0o555, file: S_IFREG | 0o444, link: S_IFLNK | 0o777 } as const;
 
 /**
@@ -148,6 +154,10 @@ export class VirtualFileSystem implements FileSystem {
       return [{ name, ino: known.id, mode: PERMISSIONS[node.kind], lookup }];
     });
     listNames(sink, offset, listed);
+  }
+
+  statfs(): StatFs {
+    return NO_ROOM;
   }
 
   #node(nodeid: NodeId): Known {

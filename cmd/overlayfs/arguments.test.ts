@@ -85,6 +85,8 @@ for (const [argv, want] of [
   [['-o', 'lowerdir=/a,noxattrs=2', '/m'], /want a number from 0 to 1/],
   [['-o', 'lowerdir=/a', '/m', '/n', '/o'], /too many/],
   [['-x', '/m'], /no such flag/],
+  [['--wait', '/u', '/m'], /"\/m" with --wait/],
+  [['-o', 'ro', '--wait=/u'], /"ro" with --wait/],
   [['/m', '-o'], /found no value behind it/],
 ] as const) {
   test(`parseArguments() refuses ${argv.join(' ')}`, () => {

@@ -70,11 +70,17 @@ function readWords(argv: readonly string[]): Words {
   return words;
 }
 
+function waitDirectory({ wait = '', positionals, options }: Words): string {
+  const [extra] = [...positionals, ...options];
+  if (extra === undefined) return path.resolve(wait);
+  throw usageError(`Cannot use "${extra}" with --wait: it takes the upper directory alone`);
+}
+
 /** Understands a command line; throws TSB_USAGE. Paths become absolute. */
 export function parseArguments(argv: readonly string[], isRoot: boolean): Request {
   const words = readWords(argv);
   if (words.only !== undefined) return { kind: words.only };
-  if (words.wait !== undefined) return { kind: 'wait', upperdir: path.resolve(words.wait) };
+  if (words.wait !== undefined) return { kind: 'wait', upperdir: waitDirectory(words) };
   const settings = defaultSettings(isRoot);
   const warnings: string[] = [];
   for (const option of words.options.flatMap(parseOptionText)) {

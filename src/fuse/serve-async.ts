@@ -20,6 +20,9 @@ const IN_FLIGHT_MAX = 256;
 /** How long the event loop may wait for its turn while requests keep coming. */
 const TURN_MS = 20;
 
+/** The longest that a timer can take. */
+const KEEP_ALIVE_MS = 2 ** 31 - 1;
+
 /** How to serve a mount from the event loop. */
 export interface ServeAsyncOptions extends ServeOptions {
   /**
@@ -91,17 +94,22 @@ class AsyncServer {
   }
 
   run(): Promise<void> {
+    // While every slot is in use nothing else may keep the process alive, and it must not end.
+    const alive = setInterval(() => undefined, KEEP_ALIVE_MS);
     return new Promise<void>((resolve, reject) => {
       this.#finish = resolve;
       this.#fail = reject;
       const stop = (): void => {
-        this.#gone = true;
+        this.#end();
         this.#finishIfIdle();
       };
       this.#signal?.addEventListener('abort', stop, { once: true });
       if (this.#signal?.aborted === true) stop();
       else this.#pump();
-    }).finally(() => this.#parking?.[Symbol.dispose]());
+    }).finally(() => {
+      clearInterval(alive);
+      this.#parking?.[Symbol.dispose]();
+    });
   }
 
   /** Reads requests until there is none, or no slot for one. */
@@ -131,7 +139,7 @@ class AsyncServer {
           this.#startWatching();
           return;
         }
-        this.#gone = true;
+        this.#end();
       }
       this.#finishIfIdle();
     } catch (error) {
@@ -198,6 +206,12 @@ class AsyncServer {
   #stopWatching(): void {
     this.#watch?.[Symbol.dispose]();
     this.#watch = undefined;
+  }
+
+  /** No more requests; those in hand are waited for, and their handlers told. */
+  #end(): void {
+    this.#gone = true;
+    this.#session.interruptAll();
   }
 
   #finishIfIdle(): void {

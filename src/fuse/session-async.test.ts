@@ -106,3 +106,25 @@ test('whoever is interrupted need not wait for the answer', async (t) => {
   assert.equal(mount.run(script), 'ended\n.\n');
   assert.deepEqual(await mount.end(), ['unmounted', 0]);
 });
+
+test('a mount that is gone waits for no handler that can be interrupted', async (t) => {
+  if (!canMount(t)) return;
+  await using mount = await MemoryMount.start('slow');
+  mount.run('timeout 50 stat hang > /dev/null 2>&1 & sleep 0.5');
+  const start = Date.now();
+  assert.deepEqual(await mount.end({ force: true }), ['unmounted', 0]);
+  const tookMs = Date.now() - start;
+  assert.ok(tookMs < 20_000, `it took ${tookMs} ms`);
+});
+
+test('a process lives on while all requests that it can take wait', async (t) => {
+  if (!canMount(t) || !requires(t, 'program:python3')) return;
+  await using mount = await MemoryMount.start('slow');
+  const program = `
+import os, threading
+for turn in range(300):
+    threading.Thread(target=os.path.exists, args=['never-%d' % turn]).start()`;
+  const isAlive = `[ -e /proc/${mount.pid}/exe ] && echo alive`;
+  const script = `python3 -c "${program}" > /dev/null 2>&1 & sleep 2; ${isAlive}`;
+  assert.equal(mount.run(script), 'alive\n');
+});

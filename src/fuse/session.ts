@@ -204,6 +204,11 @@ export class Session {
     return 'silent';
   }
 
+  /** Tells every handler that is waited for: its caller is gone. */
+  interruptAll(): void {
+    for (const caller of this.#waiting.values()) caller.interrupt();
+  }
+
   #failWith(slot: Slot, error: unknown): Outcome {
     if (error instanceof FsError) {
       const errno = -error.errno;

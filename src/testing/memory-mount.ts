@@ -61,10 +61,14 @@ export class MemoryMount implements AsyncDisposable {
     return String(this.#server.pid);
   }
 
-  /** Unmounts; the server's last line and exit code. */
-  async end(): Promise<[unknown, unknown]> {
+  /** Unmounts, by force: also while requests wait; the server's last line and exit code. */
+  async end({ force = false }: { force?: boolean } = {}): Promise<[unknown, unknown]> {
     const exited = once(this.#server, 'exit');
-    this.run(`cd /; umount '${this.#dir}'`);
+    // By force, what waits is ended first, and the mount is in use until then.
+    const umount = force
+      ? `until umount -f '${this.#dir}'; do sleep 0.1; done`
+      : `umount '${this.#dir}'`;
+    this.run(`cd /; ${umount}`);
     return [(await this.#lines.next()).value, (await exited)[0]];
   }
 

@@ -2,7 +2,8 @@
  * Process entry: `memory-server.js MOUNTPOINT sync|async|slow|libfuse` mounts a file system in memory,
  * says `mounted`, serves it until it is unmounted, and says `unmounted`. `async`: from the event
  * loop, every other result as a promise. `slow`: the name `wait-<ms>` takes so long to be looked
- * up, `hang` until the caller is interrupted. `libfuse`: through the package fuse-native.
+ * up, `hang` until the caller is interrupted, `never-*` for ever, with nothing that would keep
+ * the process alive. `libfuse`: through the package fuse-native.
  */
 import { writeSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
@@ -38,6 +39,7 @@ function halfAsynchronous(fileSystem: FileSystem): FileSystem {
 function slow(fileSystem: MemoryFileSystem): FileSystem {
   const lookup: FileSystem['lookup'] = async (parent, name, { signal }) => {
     if (name === 'hang') await sleep(HANG_MS, undefined, { ...(signal && { signal }) });
+    if (name.startsWith('never-')) await new Promise(() => undefined);
     if (name.startsWith('wait-')) await sleep(Number(name.slice('wait-'.length)));
     return fileSystem.lookup(parent, name);
   };

@@ -76,7 +76,8 @@ class MountDirs implements Disposable {
   work: OpenDir | undefined;
 
   [Symbol.dispose](): void {
-    for (const dir of [...this.lowers, this.upper, this.work]) dir?.[Symbol.dispose]();
+    // Who waits for the lock of the upper directory finds that of the work directory free.
+    for (const dir of [...this.lowers, this.work, this.upper]) dir?.[Symbol.dispose]();
   }
 }
 

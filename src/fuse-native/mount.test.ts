@@ -2,21 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { MemoryMount, canMount } from '../testing/memory-mount.js';
+import { COMMON_SCRIPTS } from '../testing/mount-scripts.js';
 import { requires } from '../testing/requires.js';
 
 /** What works as on any file system. */
 const SCRIPTS: [string, string, string][] = [
-  [
-    'writes, appends and truncates',
-    'echo ab > f; echo c >> f; cat f; : > f; wc -c < f',
-    'ab\nc\n0\n',
-  ],
-  [
-    'keeps a large file whole',
-    `dd if=/dev/urandom of=/tmp/r$$ bs=1000 count=3001 2>/dev/null; cp /tmp/r$$ f
-     echo 3 > /proc/sys/vm/drop_caches; cmp /tmp/r$$ f && echo same; rm /tmp/r$$`,
-    'same\n',
-  ],
+  ...COMMON_SCRIPTS,
   ['moves directories', 'mkdir -p a/b; echo x > a/b/f; mv a c; cat c/b/f; ls -A', 'x\nc\n'],
   ['links symbolically', 'echo x > a; ln -s a l; cat l; readlink l', 'x\na\n'],
   [

@@ -1,19 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { MemoryMount, canMount } from '../testing/memory-mount.js';
+import { COMMON_SCRIPTS } from '../testing/mount-scripts.js';
 
 const SCRIPTS: [string, string, string][] = [
-  [
-    'writes, appends and truncates',
-    'echo ab > f; echo c >> f; cat f; : > f; wc -c < f',
-    'ab\nc\n0\n',
-  ],
-  [
-    'keeps a large file whole',
-    `dd if=/dev/urandom of=/tmp/r$$ bs=1000 count=3001 2>/dev/null; cp /tmp/r$$ f
-     echo 3 > /proc/sys/vm/drop_caches; cmp /tmp/r$$ f && echo same; rm /tmp/r$$`,
-    'same\n',
-  ],
+  ...COMMON_SCRIPTS,
   [
     'counts hard links, and keeps the inode',
     `echo x > a; ln a b; stat -c %h a b; [ a -ef b ] && echo one; echo y > b; cat a

@@ -1,4 +1,4 @@
-import type { Caller, Entry, FileSystem, SetAttr, Time } from '../../fuse/filesystem.js';
+import type { Entry, SetAttr, Time } from '../../fuse/filesystem.js';
 import {
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
@@ -10,14 +10,13 @@ import {
   SEEK_DATA,
 } from '../../sys/constants.js';
 import { decodeDev, encodeDev } from '../../sys/device-number.js';
-import { FsError } from '../../sys/errno.js';
 import { byteName, nameBytes, type ByteName } from '../../util/byte-name.js';
 import { hasCode } from '../../util/errors.js';
 import { DentryCache, type Dentry } from './dentry-cache.js';
+import { CALLER, Paths, fail, now, type CompleteFileSystem, type Place } from './paths.js';
 import {
   SLOTS,
   patternOf,
-  splitPath,
   xattrValue,
   type Handlers,
   type ModelEntry,
@@ -27,40 +26,17 @@ import {
   type Subject,
 } from './operations.js';
 
-const CALLER: Caller = { uid: 0, gid: 0, pid: 1 };
 const NO_FH = 0;
 const UMASK = 0;
 const CAPABILITY = 'security.capability' as ByteName;
 /** Room for entries of one READDIR, so that a listing takes several. */
 const ENTRIES_MAX = 7;
 
-/** A synchronous file system that can do everything. */
-export type CompleteFileSystem = Required<
-  Omit<FileSystem, 'open' | 'opendir' | 'release' | 'releasedir' | 'lseek' | 'ioctl' | 'access'>
-> &
-  Pick<FileSystem, 'lseek'>;
-
 interface Open {
   readonly dentry: Dentry;
   readonly nodeid: number;
   /** O_TMPFILE's, until it gets its first name. */
   linkable: boolean;
-}
-
-interface Place {
-  readonly dir: Dentry;
-  readonly nodeid: number;
-  readonly name: ByteName;
-}
-
-function fail(code: string): never {
-  throw new FsError(code, 'vfs');
-}
-
-/** What a synchronous handler returned. */
-function now<T>(result: T | Promise<T>): T {
-  if (result instanceof Promise) throw new TypeError('Cannot wait for a promise here');
-  return result;
 }
 
 /**
@@ -70,6 +46,7 @@ function now<T>(result: T | Promise<T>): T {
 export class InProcessSubject implements Subject {
   readonly #fs: CompleteFileSystem;
   readonly #cache: DentryCache;
+  readonly #paths: Paths;
   readonly #slots: (Open | undefined)[] = new Array<undefined>(SLOTS).fill(undefined);
   readonly #clock: () => Time;
   #calls = 0;
@@ -77,61 +54,17 @@ export class InProcessSubject implements Subject {
   constructor(fs: CompleteFileSystem, clock: () => Time) {
     this.#fs = fs;
     this.#cache = new DentryCache(fs);
+    this.#paths = new Paths(fs, this.#cache);
     this.#clock = clock;
-  }
-
-  #mode(nodeid: number): number {
-    return now(this.#fs.getattr(nodeid, CALLER)).mode;
-  }
-
-  #idOf(dentry: Dentry): number {
-    return dentry.nodeid ?? fail('ENOENT');
-  }
-
-  #child(dir: Dentry, name: ByteName): Dentry {
-    const known = dir.children.get(name);
-    if (known !== undefined) return known;
-    const dirId = this.#idOf(dir);
-    const entry = now(this.#fs.lookup(dirId, name, CALLER));
-    return this.#cache.enter(dir, name, entry);
-  }
-
-  #assertDir(dentry: Dentry): void {
-    const type = this.#mode(this.#idOf(dentry)) & S_IFMT;
-    if (type !== S_IFDIR) fail(type === S_IFLNK ? 'ENOENT' : 'ENOTDIR');
-  }
-
-  #walk(path: string): Dentry {
-    let at = this.#cache.root;
-    for (const part of path === '' ? [] : path.split('/')) {
-      this.#assertDir(at);
-      at = this.#child(at, part as ByteName);
-      this.#idOf(at);
-    }
-    return at;
-  }
-
-  #find(path: string, follow = false): Dentry & { readonly nodeid: number } {
-    const dentry = this.#walk(path);
-    const nodeid = this.#idOf(dentry);
-    if (follow && (this.#mode(nodeid) & S_IFMT) === S_IFLNK) fail('ENOENT');
-    return dentry as Dentry & { readonly nodeid: number };
-  }
-
-  #place(path: string): Place {
-    const { dir: dirPath, name } = splitPath(path);
-    const dir = this.#walk(dirPath);
-    this.#assertDir(dir);
-    return { dir, nodeid: this.#idOf(dir), name: name as ByteName };
   }
 
   /** Makes something: the kernel asks only if it knows of nothing under that name. */
   #make(path: string, make: (place: Place) => Entry): Dentry {
-    const place = this.#place(path);
+    const place = this.#paths.place(path);
     const known = place.dir.children.get(place.name);
     if (known?.nodeid !== undefined) fail('EEXIST');
     // Every other time without looking first: then the file system has to notice.
-    if (this.#calls++ % 2 === 0 && this.#child(place.dir, place.name).nodeid !== undefined) {
+    if (this.#calls++ % 2 === 0 && this.#paths.child(place.dir, place.name).nodeid !== undefined) {
       fail('EEXIST');
     }
     return this.#cache.enter(place.dir, place.name, make(place));
@@ -148,7 +81,7 @@ export class InProcessSubject implements Subject {
   }
 
   #open(slot: number, dentry: Dentry, linkable = false): Outcome {
-    const nodeid = this.#idOf(dentry);
+    const nodeid = this.#paths.idOf(dentry);
     this.#slots[slot] = { dentry: this.#cache.use(dentry), nodeid, linkable };
     return {};
   }
@@ -159,7 +92,7 @@ export class InProcessSubject implements Subject {
   }
 
   #chown(nodeid: number, { uid, gid }: { uid: number; gid: number }): Outcome {
-    const isDir = (this.#mode(nodeid) & S_IFMT) === S_IFDIR;
+    const isDir = (this.#paths.mode(nodeid) & S_IFMT) === S_IFDIR;
     return this.#setattr(nodeid, { ...(uid >= 0 && { uid }), ...(gid >= 0 && { gid }) }, !isDir);
   }
 
@@ -171,8 +104,8 @@ export class InProcessSubject implements Subject {
 
   #create(op: OperationFields['create']): Outcome {
     this.#close(op.slot);
-    const { dir, nodeid: parent, name } = this.#place(op.path);
-    const known = this.#child(dir, name);
+    const { dir, nodeid: parent, name } = this.#paths.place(op.path);
+    const known = this.#paths.child(dir, name);
     if (known.nodeid === undefined) {
       const make = { parent, name, mode: S_IFREG | op.mode, rdev: 0, umask: UMASK };
       const entry = now(this.#fs.create(make, 0, CALLER));
@@ -183,18 +116,18 @@ export class InProcessSubject implements Subject {
   }
 
   #openFile(slot: number, nodeid: number, dentry: Dentry): Outcome {
-    const type = this.#mode(nodeid) & S_IFMT;
+    const type = this.#paths.mode(nodeid) & S_IFMT;
     if (type === S_IFLNK) fail('ELOOP');
     if (type === S_IFDIR) fail('EISDIR');
     return this.#open(slot, dentry);
   }
 
   #rename({ path, to, flags }: OperationFields['rename']): Outcome {
-    const from = this.#place(path);
-    const into = this.#place(to);
-    const source = this.#child(from.dir, from.name);
-    this.#idOf(source);
-    const target = this.#child(into.dir, into.name);
+    const from = this.#paths.place(path);
+    const into = this.#paths.place(to);
+    const source = this.#paths.child(from.dir, from.name);
+    this.#paths.idOf(source);
+    const target = this.#paths.child(into.dir, into.name);
     if (source === target && (flags & RENAME_NOREPLACE) === 0) return {};
     if (target.nodeid === source.nodeid && flags === 0) return {};
     const ends = { parent: from.nodeid, name: from.name };
@@ -202,21 +135,21 @@ export class InProcessSubject implements Subject {
     now(this.#fs.rename({ ...ends, ...newEnds, flags }, CALLER));
     if (flags === RENAME_EXCHANGE) this.#cache.exchanged(source, target);
     else this.#cache.moved(source, into.dir, into.name);
-    if ((flags & RENAME_WHITEOUT) !== 0) this.#child(from.dir, from.name);
+    if ((flags & RENAME_WHITEOUT) !== 0) this.#paths.child(from.dir, from.name);
     return {};
   }
 
   #link(nodeid: number, to: string): void {
-    const { dir, nodeid: parent, name } = this.#place(to);
-    if (this.#child(dir, name).nodeid !== undefined) fail('EEXIST');
+    const { dir, nodeid: parent, name } = this.#paths.place(to);
+    if (this.#paths.child(dir, name).nodeid !== undefined) fail('EEXIST');
     this.#cache.enter(dir, name, now(this.#fs.link(nodeid, parent, name, CALLER)));
   }
 
   #linkSlot({ slot, to }: OperationFields['linkSlot']): Outcome {
     const open = this.#slot(slot);
     const attr = now(this.#fs.getattr(open.nodeid, CALLER));
-    const { dir, name } = this.#place(to);
-    if (this.#child(dir, name).nodeid !== undefined) fail('EEXIST');
+    const { dir, name } = this.#paths.place(to);
+    if (this.#paths.child(dir, name).nodeid !== undefined) fail('EEXIST');
     if ((attr.mode & S_IFMT) === S_IFDIR) fail('EPERM');
     if (attr.nlink === 0 && !open.linkable) fail('ENOENT');
     this.#link(open.nodeid, to);
@@ -225,9 +158,9 @@ export class InProcessSubject implements Subject {
   }
 
   #remove(path: string, isDirWanted: boolean): Outcome {
-    const { dir, nodeid: parent, name } = this.#place(path);
-    const dentry = this.#child(dir, name);
-    const isDir = (this.#mode(this.#idOf(dentry)) & S_IFMT) === S_IFDIR;
+    const { dir, nodeid: parent, name } = this.#paths.place(path);
+    const dentry = this.#paths.child(dir, name);
+    const isDir = (this.#paths.mode(this.#paths.idOf(dentry)) & S_IFMT) === S_IFDIR;
     if (isDir !== isDirWanted) fail(isDir ? 'EISDIR' : 'ENOTDIR');
     if (isDir) now(this.#fs.rmdir(parent, name, CALLER));
     else now(this.#fs.unlink(parent, name, CALLER));
@@ -236,7 +169,7 @@ export class InProcessSubject implements Subject {
   }
 
   #assertXattr(nodeid: number, name: string): void {
-    const type = this.#mode(nodeid) & S_IFMT;
+    const type = this.#paths.mode(nodeid) & S_IFMT;
     if (name.startsWith('user.') && type !== S_IFREG && type !== S_IFDIR) fail('EPERM');
   }
 
@@ -301,8 +234,8 @@ export class InProcessSubject implements Subject {
 
   /** Lists in pieces, every other time as READDIRPLUS. */
   #entries(dir: Dentry): Outcome {
-    const nodeid = this.#idOf(dir);
-    if ((this.#mode(nodeid) & S_IFMT) !== S_IFDIR) fail('ENOTDIR');
+    const nodeid = this.#paths.idOf(dir);
+    if ((this.#paths.mode(nodeid) & S_IFMT) !== S_IFDIR) fail('ENOTDIR');
     const entries: ModelEntry[] = [];
     const plus = this.#calls++ % 2 === 0;
     let offset = 0;
@@ -339,13 +272,13 @@ export class InProcessSubject implements Subject {
   }
 
   #truncate(nodeid: number, size: number): Outcome {
-    const type = this.#mode(nodeid) & S_IFMT;
+    const type = this.#paths.mode(nodeid) & S_IFMT;
     if (type === S_IFDIR) fail('EISDIR');
     return this.#setattr(nodeid, { size });
   }
 
   #setxattr({ path, name, length, seed, flags }: OperationFields['setxattr']): Outcome {
-    const { nodeid } = this.#find(path);
+    const { nodeid } = this.#paths.find(path);
     this.#assertXattr(nodeid, name);
     const value = xattrValue(name, seed, length);
     const change = { nodeid, name: name as ByteName, value, flags, killSgid: false };
@@ -355,7 +288,7 @@ export class InProcessSubject implements Subject {
   }
 
   #readFile(path: string): Outcome {
-    const { nodeid } = this.#find(path);
+    const { nodeid } = this.#paths.find(path);
     const { mode, size } = now(this.#fs.getattr(nodeid, CALLER));
     return (mode & S_IFMT) === S_IFREG ? this.#read(nodeid, 0, size + 1) : fail('EINVAL');
   }
@@ -371,21 +304,21 @@ export class InProcessSubject implements Subject {
     create: (op) => this.#create(op),
     open: ({ path, slot, truncate }) => {
       this.#close(slot);
-      const dentry = this.#find(path);
+      const dentry = this.#paths.find(path);
       this.#openFile(slot, dentry.nodeid, dentry);
       if (truncate) this.#setattr(dentry.nodeid, { size: 0, mtime: this.#clock() });
       return {};
     },
     opendir: ({ path, slot }) => {
       this.#close(slot);
-      const dentry = this.#find(path);
-      if ((this.#mode(dentry.nodeid) & S_IFMT) !== S_IFDIR) fail('ENOTDIR');
+      const dentry = this.#paths.find(path);
+      if ((this.#paths.mode(dentry.nodeid) & S_IFMT) !== S_IFDIR) fail('ENOTDIR');
       return this.#open(slot, dentry);
     },
     tmpfile: ({ path, mode, slot }) => {
       this.#close(slot);
-      const dir = this.#find(path, true);
-      this.#assertDir(dir);
+      const dir = this.#paths.find(path, true);
+      this.#paths.assertDir(dir);
       const make = { parent: dir.nodeid, name: '/' as ByteName, mode: S_IFREG | mode, rdev: 0 };
       const entry = now(this.#fs.tmpfile({ ...make, umask: UMASK }, 0, CALLER));
       return this.#open(slot, this.#cache.enterUnnamed(dir, entry), true);
@@ -398,15 +331,15 @@ export class InProcessSubject implements Subject {
     write: (op) => this.#write(op),
     read: ({ slot, offset, length }) => this.#read(this.#slot(slot).nodeid, offset, length),
     ftruncate: ({ slot, size }) => this.#truncate(this.#slot(slot).nodeid, size),
-    truncate: ({ path, size }) => this.#truncate(this.#find(path, true).nodeid, size),
+    truncate: ({ path, size }) => this.#truncate(this.#paths.find(path, true).nodeid, size),
     unlink: ({ path }) => this.#remove(path, false),
     rmdir: ({ path }) => this.#remove(path, true),
     rename: (op) => this.#rename(op),
     link: ({ path, to }) => {
-      const { nodeid } = this.#find(path);
-      const { dir, name } = this.#place(to);
-      if (this.#child(dir, name).nodeid !== undefined) fail('EEXIST');
-      if ((this.#mode(nodeid) & S_IFMT) === S_IFDIR) fail('EPERM');
+      const { nodeid } = this.#paths.find(path);
+      const { dir, name } = this.#paths.place(to);
+      if (this.#paths.child(dir, name).nodeid !== undefined) fail('EEXIST');
+      if ((this.#paths.mode(nodeid) & S_IFMT) === S_IFDIR) fail('EPERM');
       this.#link(nodeid, to);
       return {};
     },
@@ -418,27 +351,27 @@ export class InProcessSubject implements Subject {
       return {};
     },
     readlink: ({ path }) => {
-      const target = now(this.#fs.readlink(this.#find(path).nodeid, CALLER));
+      const target = now(this.#fs.readlink(this.#paths.find(path).nodeid, CALLER));
       return { text: byteName(target) };
     },
-    chmod: ({ path, mode }) => this.#setattr(this.#find(path, true).nodeid, { mode }),
+    chmod: ({ path, mode }) => this.#setattr(this.#paths.find(path, true).nodeid, { mode }),
     fchmod: ({ slot, mode }) => this.#setattr(this.#slot(slot).nodeid, { mode }),
-    chown: (op) => this.#chown(this.#find(op.path).nodeid, op),
+    chown: (op) => this.#chown(this.#paths.find(op.path).nodeid, op),
     fchown: (op) => this.#chown(this.#slot(op.slot).nodeid, op),
-    utimens: (op) => this.#utimens(this.#find(op.path).nodeid, op),
+    utimens: (op) => this.#utimens(this.#paths.find(op.path).nodeid, op),
     futimens: (op) => this.#utimens(this.#slot(op.slot).nodeid, op),
     setxattr: (op) => this.#setxattr(op),
     getxattr: ({ path, name }) => {
-      const { nodeid } = this.#find(path);
+      const { nodeid } = this.#paths.find(path);
       const value = now(this.#fs.getxattr(nodeid, name as ByteName, CALLER));
       return { bytes: value ?? fail('ENODATA') };
     },
     listxattr: ({ path }) => {
-      const names = now(this.#fs.listxattr(this.#find(path).nodeid, CALLER));
+      const names = now(this.#fs.listxattr(this.#paths.find(path).nodeid, CALLER));
       return { names: [...names].sort() };
     },
     removexattr: ({ path, name }) => {
-      const { nodeid } = this.#find(path);
+      const { nodeid } = this.#paths.find(path);
       this.#assertXattr(nodeid, name);
       now(this.#fs.removexattr(nodeid, name as ByteName, CALLER));
       return {};
@@ -458,13 +391,13 @@ export class InProcessSubject implements Subject {
     },
     copy: (op) => this.#copy(op),
     lseek: (op) => this.#lseek(op),
-    readdir: ({ path }) => this.#entries(this.#find(path)),
+    readdir: ({ path }) => this.#entries(this.#paths.find(path)),
     readdirSlot: ({ slot }) => {
       const { dentry, nodeid } = this.#slot(slot);
       const { nlink } = now(this.#fs.getattr(nodeid, CALLER));
       return nlink === 0 ? fail('ENOENT') : this.#entries(dentry);
     },
-    stat: ({ path }) => ({ stat: this.#stat(this.#find(path).nodeid) }),
+    stat: ({ path }) => ({ stat: this.#stat(this.#paths.find(path).nodeid) }),
     fstat: ({ slot }) => ({ stat: this.#stat(this.#slot(slot).nodeid) }),
     readFile: ({ path }) => this.#readFile(path),
   };

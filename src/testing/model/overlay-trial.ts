@@ -12,7 +12,8 @@ import { applyLayers } from '../apply-layers.js';
 import { describeTree } from '../overlay-fixture.js';
 import { tripLayer } from '../trip-layer.js';
 import { Comparison, exactTime } from './compare.js';
-import { InProcessSubject, type CompleteFileSystem } from './in-process.js';
+import { InProcessSubject } from './in-process.js';
+import type { CompleteFileSystem } from './paths.js';
 import { formatOperation, type Operation } from './operations.js';
 import { Trial, timeOf, type Difference } from './trial.js';
 

@@ -50,8 +50,8 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 /** Clears the directory of a dead mount of ours, and sees to it that none is left by this one. */
 async function prepareForeground(mountpoint: string, context: CommandContext): Promise<Disposable> {
   const [{ unmountDead }, { guardMount }] = await Promise.all([
-    import('../../src/fuse/dead-mount.js'),
-    import('../../src/fuse/mount-guard.js'),
+    import('../../src/fuse/mount/dead-mount.js'),
+    import('../../src/fuse/mount/mount-guard.js'),
   ]);
   const dead = await unmountDead(mountpoint, { type: MOUNT_TYPE });
   if (dead > 0) context.warn(`Unmounted ${mountpoint}: the process that had served it is gone`);

@@ -1,10 +1,10 @@
 import fs from 'node:fs';
 
 import type { FileSystem } from '../fuse/filesystem.js';
-import type { FuseMount } from '../fuse/mount.js';
-import type { MountOptions } from '../fuse/negotiate.js';
-import type { FuseLogger } from '../fuse/session.js';
-import { STDERR_LOGGER } from '../fuse/serve.js';
+import type { FuseMount } from '../fuse/mount/mount.js';
+import type { MountOptions } from '../fuse/protocol/negotiate.js';
+import type { FuseLogger } from '../fuse/server/session.js';
+import { STDERR_LOGGER } from '../fuse/server/serve.js';
 import { hasFailed } from '../sys/device.js';
 import { Fd } from '../sys/fd.js';
 import { dup } from '../sys/file.js';

@@ -1,4 +1,4 @@
-import type { FuseMount } from '../fuse/mount.js';
+import type { FuseMount } from '../fuse/mount/mount.js';
 import { UserError, hasCode, messageOf } from '../util/errors.js';
 
 /** Takes an operation's result: a count or 0, or the negative errno; and what it gives. */

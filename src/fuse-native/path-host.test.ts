@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { MemoryFileSystem } from '../fuse/memory-filesystem.js';
+import { MemoryFileSystem } from '../fuse/filesystems/memory-filesystem.js';
 import { S_IFREG } from '../sys/constants.js';
 import { UserError } from '../util/errors.js';
 import { attributeOperations } from './path-attributes.js';

@@ -1,5 +1,5 @@
 import type { Awaitable, Caller, Entry, FileSystem, NodeId } from '../fuse/filesystem.js';
-import type { FuseLogger } from '../fuse/session.js';
+import type { FuseLogger } from '../fuse/server/session.js';
 import { FsError, errnoNumber } from '../sys/errno.js';
 import type { Answer, Done } from './package.js';
 import { PathWalk } from './path-walk.js';

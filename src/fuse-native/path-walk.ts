@@ -1,4 +1,4 @@
-import { FUSE_ROOT_ID } from '../fuse/abi.js';
+import { FUSE_ROOT_ID } from '../fuse/protocol/abi.js';
 import type { Awaitable, Caller, FileSystem, NodeId } from '../fuse/filesystem.js';
 import { FsError } from '../sys/errno.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { MemoryFileSystem } from './memory-filesystem.js';
+import { MemoryFileSystem } from './filesystems/memory-filesystem.js';
 import { mountAndServe } from './mount-and-serve.js';
 
 test('mountAndServe() does not take no directory for the current one', async () => {

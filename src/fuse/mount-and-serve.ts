@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 
 import { UserError } from '../util/errors.js';
-import { unmountDead } from './dead-mount.js';
+import { unmountDead } from './mount/dead-mount.js';
 import type { FileSystem } from './filesystem.js';
-import { mountFuse, type FuseMount } from './mount.js';
-import { serveAsync } from './serve-async.js';
-import type { ServeOptions } from './serve.js';
+import { mountFuse, type FuseMount } from './mount/mount.js';
+import { serveAsync } from './server/serve-async.js';
+import type { ServeOptions } from './server/serve.js';
 
 const DEFAULT_FSNAME = 'tsbuild-fuse';
 /** Signals that end a mount. */

@@ -1,5 +1,5 @@
 import type { DirEntry, DirSink, Entry, FileSystem, MakeNode, NodeId } from '../fuse/filesystem.js';
-import { bindOperations } from '../fuse/intercept.js';
+import { bindOperations } from '../fuse/filesystems/intercept.js';
 import { RENAME_EXCHANGE, S_IFLNK } from '../sys/constants.js';
 import type { ByteName } from '../util/byte-name.js';
 import { ACCESS, AccessEntry, type Access, type AccessRecord } from './access-record.js';

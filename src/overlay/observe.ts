@@ -1,8 +1,8 @@
 import type { FileSystem } from '../fuse/filesystem.js';
-import { LoggingFileSystem, type OperationLogger } from '../fuse/logging-filesystem.js';
-import { STDERR_LOGGER } from '../fuse/serve.js';
-import type { FuseLogger } from '../fuse/session.js';
-import { StatsFileSystem } from '../fuse/stats-filesystem.js';
+import { LoggingFileSystem, type OperationLogger } from '../fuse/filesystems/logging-filesystem.js';
+import { STDERR_LOGGER } from '../fuse/server/serve.js';
+import type { FuseLogger } from '../fuse/server/session.js';
+import { StatsFileSystem } from '../fuse/filesystems/stats-filesystem.js';
 import { openLogger, type LogTarget, type Logger } from '../util/log.js';
 import { AccessRecorder } from './access-recorder.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';

@@ -1,7 +1,7 @@
 import { ERROR_CODES, type ErrorCode } from '../util/error-codes.js';
 import { UserError, messageOf } from '../util/errors.js';
 import { FsError, errnoNumber } from '../sys/errno.js';
-import type { StatsSnapshot } from '../fuse/stats-filesystem.js';
+import type { StatsSnapshot } from '../fuse/filesystems/stats-filesystem.js';
 import type { AccessRecord } from './access-record.js';
 import type { CommitResult } from './commit.js';
 import type { Lower } from './overlay.js';

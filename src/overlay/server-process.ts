@@ -7,8 +7,8 @@
 import path from 'node:path';
 
 import type { FileSystem } from '../fuse/filesystem.js';
-import { mountFuse } from '../fuse/mount.js';
-import { serve } from '../fuse/serve.js';
+import { mountFuse } from '../fuse/mount/mount.js';
+import { serve } from '../fuse/server/serve.js';
 import type { LayerDirOf } from '../layer/layer-reader.js';
 import { SIGKILL } from '../sys/constants.js';
 import { Fd } from '../sys/fd.js';

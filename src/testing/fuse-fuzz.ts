@@ -9,11 +9,11 @@ import {
   OPCODE,
   OUT_HEADER,
   opcodeName,
-} from '../fuse/abi.js';
-import type { Channel } from '../fuse/channel.js';
+} from '../fuse/protocol/abi.js';
+import type { Channel } from '../fuse/server/channel.js';
 import type { FileSystem } from '../fuse/filesystem.js';
-import { serveChannel } from '../fuse/serve.js';
-import { Session, type FuseLogger } from '../fuse/session.js';
+import { serveChannel } from '../fuse/server/serve.js';
+import { Session, type FuseLogger } from '../fuse/server/session.js';
 import { S_IFDIR, S_IFMT } from '../sys/constants.js';
 import { RequestGenerator } from './fuse-requests.js';
 import { Random } from './random.js';

@@ -2,7 +2,7 @@
  * Random requests of the kernel: mostly well-formed (so that the file system gets somewhere), some
  * with hostile values, some broken: bits flipped, cut, extended, with a wrong length.
  */
-import { IN_HEADER, OPCODE } from '../fuse/abi.js';
+import { IN_HEADER, OPCODE } from '../fuse/protocol/abi.js';
 import type { Random } from './random.js';
 
 /** What a body is made of: the fields of the kernel's struct, then names and data. */

@@ -9,10 +9,10 @@ import { writeSync } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { mountFuseNative } from '../fuse-native/mount.js';
 import type { FileSystem } from '../fuse/filesystem.js';
-import { MemoryFileSystem } from '../fuse/memory-filesystem.js';
-import { mountFuse } from '../fuse/mount.js';
-import { serveAsync } from '../fuse/serve-async.js';
-import { serve } from '../fuse/serve.js';
+import { MemoryFileSystem } from '../fuse/filesystems/memory-filesystem.js';
+import { mountFuse } from '../fuse/mount/mount.js';
+import { serveAsync } from '../fuse/server/serve-async.js';
+import { serve } from '../fuse/server/serve.js';
 import { assert } from '../util/assert.js';
 
 const HANG_MS = 60_000;

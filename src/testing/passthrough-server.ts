@@ -4,9 +4,9 @@
  * open then.
  */
 import { readdirSync, writeSync } from 'node:fs';
-import { mountFuse } from '../fuse/mount.js';
-import { PassthroughFileSystem } from '../fuse/passthrough-filesystem.js';
-import { serve } from '../fuse/serve.js';
+import { mountFuse } from '../fuse/mount/mount.js';
+import { PassthroughFileSystem } from '../fuse/filesystems/passthrough-filesystem.js';
+import { serve } from '../fuse/server/serve.js';
 
 const [, , directory = '', mountpoint = ''] = process.argv;
 const before = readdirSync('/proc/self/fd').length;

@@ -1,5 +1,5 @@
 import type { Caller, FileSystem, SetAttr } from '../fuse/filesystem.js';
-import { bindOperations, type OperationName } from '../fuse/intercept.js';
+import { bindOperations, type OperationName } from '../fuse/filesystems/intercept.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
 import type { Owners } from './owners.js';

@@ -1,13 +1,13 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 
-import { unmountDead } from '../fuse/dead-mount.js';
+import { unmountDead } from '../fuse/mount/dead-mount.js';
 import type { FileSystem } from '../fuse/filesystem.js';
-import { LoggingFileSystem, type OperationLogger } from '../fuse/logging-filesystem.js';
-import { guardMount } from '../fuse/mount-guard.js';
-import { mountFuse, type FuseMount } from '../fuse/mount.js';
-import type { MountOptions } from '../fuse/negotiate.js';
-import { serveAsync } from '../fuse/serve-async.js';
+import { LoggingFileSystem, type OperationLogger } from '../fuse/filesystems/logging-filesystem.js';
+import { guardMount } from '../fuse/mount/mount-guard.js';
+import { mountFuse, type FuseMount } from '../fuse/mount/mount.js';
+import type { MountOptions } from '../fuse/protocol/negotiate.js';
+import { serveAsync } from '../fuse/server/serve-async.js';
 import { OVERLAY_SERVING, OverlayFileSystem } from '../overlay/overlay-filesystem.js';
 import type { Overlay } from '../overlay/overlay.js';
 import type { FuseChannel } from '../overlay/server-messages.js';

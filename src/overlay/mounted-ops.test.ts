@@ -3,6 +3,7 @@ import test from 'node:test';
 
 import { runMounted, type MountedOptions } from '../testing/mounted.js';
 import { LayerFixture } from '../testing/overlay-fixture.js';
+import { recheckLayers } from '../testing/recheck.js';
 import { requires } from '../testing/requires.js';
 
 /*
@@ -54,6 +55,7 @@ function script(
     const show: Show = async (name) =>
       (await fixture.show([base, upper])).filter((line) => name.test(line));
     await check?.(show);
+    await recheckLayers(fixture, [base, upper]);
   });
 }
 

@@ -39,6 +39,25 @@ END`,
     layer: [],
   },
   {
+    title: 'names that stay are listed once while others come and go',
+    lower: (sh) => {
+      for (let i = 0; i < 1500; i++) sh.write(`/dir/low${i}`, '');
+    },
+    script: `
+    python3 - <<'END'
+import os
+stay = set(os.listdir('dir')) | {'new%d' % i for i in range(1500)}
+for i in range(1500): open('dir/new%d' % i, 'w').close(); open('dir/go%d' % i, 'w').close()
+seen = []
+for n, e in enumerate(os.scandir('dir')):
+  seen.append(e.name)
+  if n < 1500: os.unlink('dir/go%d' % n); open('dir/come%d' % n, 'w').close(); os.rename('dir/come%d' % n, 'dir/came%d' % n)
+assert len(seen) == len(set(seen)), 'twice'
+assert stay <= set(seen), stay - set(seen)
+assert set(os.listdir('dir')) == stay | {'came%d' % i for i in range(1500)}
+END`,
+  },
+  {
     title: 'a listing can be continued, and read again',
     lower: (sh) => {
       for (let i = 0; i < 500; i++) sh.write(`/dir/n${i}`, '');

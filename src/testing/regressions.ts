@@ -6,6 +6,7 @@ import test from 'node:test';
 import type { LayerId } from '../layer/types.js';
 import { runSteps, stepOn } from './mounted.js';
 import { outlineLayer } from './outline-layer.js';
+import type { MountedResult, MountedStep } from './mounted-shell-process.js';
 import { LayerFixture, type Shell } from './overlay-fixture.js';
 import { recheckLayers } from './recheck.js';
 import { requires } from './requires.js';
@@ -24,7 +25,7 @@ export interface Regression {
   readonly layer?: readonly string[];
 }
 
-/** The lower tree of all cases. */
+/** The lower tree of cases that ask for no other. */
 function populate(sh: Shell): void {
   sh.write('/file', 'lower file\n');
   sh.write('/other', 'other file\n');
@@ -71,6 +72,16 @@ snapshot() {
 `;
 const TEST_PROGRAMS = ['unshare', 'prlimit', 'find', 'python3'] as const;
 
+/** What all cases of a table have in common. */
+export interface RegressionOptions {
+  /** The lower tree of all cases; default: a few files, links and directories. */
+  readonly base?: (sh: Shell) => void;
+  /** RLIMIT_NOFILE of the server. */
+  readonly openFilesMax?: number;
+  /** Programs that scripts run and not every machine has. */
+  readonly programs?: readonly string[];
+}
+
 interface Ran {
   readonly regression: Regression;
   readonly lowers: readonly LayerId[];
@@ -84,23 +95,34 @@ interface Ran {
  * Makes a test of each case. All scripts run in mounts of one server; afterwards each tree must be
  * the same in a new mount, applied as archives are, and in a mount of unpacked archives.
  */
-export function testRegressions(title: string, regressions: readonly Regression[]): void {
+export function testRegressions(
+  title: string,
+  regressions: readonly Regression[],
+  { base: makeBase = populate, programs: more = [], ...limits }: RegressionOptions = {},
+): void {
   test(title, async (t) => {
-    const programs = TEST_PROGRAMS.map((name) => `program:${name}` as const);
+    const programs = [...TEST_PROGRAMS, ...more].map((name) => `program:${name}` as const);
     if (!requires(t, 'root', 'fuse', ...programs)) return;
     const fixture = new LayerFixture(t);
-    const base = fixture.step([], populate);
-    const ran = await runScripts(fixture, base, regressions);
-    const again = await mountAgain(fixture, ran);
+    const base = fixture.step([], makeBase);
+    const run = (steps: readonly MountedStep[]): Promise<MountedResult[]> =>
+      runSteps(steps, limits);
+    const ran = await runScripts({ fixture, base, run }, regressions);
+    const again = await mountAgain({ fixture, run }, ran);
     for (const [i, each] of ran.entries()) {
       await t.test(each.regression.title, () => check(fixture, each, again[i]));
     }
   });
 }
 
+interface Scene {
+  readonly fixture: LayerFixture;
+  readonly base: LayerId;
+  readonly run: (steps: readonly MountedStep[]) => Promise<MountedResult[]>;
+}
+
 async function runScripts(
-  fixture: LayerFixture,
-  base: LayerId,
+  { fixture, base, run }: Scene,
   regressions: readonly Regression[],
 ): Promise<Ran[]> {
   const stacks = regressions.map(({ lower = [] }) => {
@@ -115,7 +137,7 @@ async function runScripts(
     return stepOn(fixture, stacks[i] ?? [], { script: text, end: 'commit' });
   });
   fs.writeFileSync(path.join(fixture.root, 'fstools.py'), FSTOOLS);
-  const results = await runSteps(steps);
+  const results = await run(steps);
   return regressions.map((regression, i) => {
     const { status = null, output = '', error } = results[i] ?? {};
     const [said = '', snapshot = ''] = output.split('=====\n');
@@ -127,7 +149,7 @@ async function runScripts(
 
 /** Snapshots of what the layers of each case show: merged, and after a trip through archives. */
 async function mountAgain(
-  fixture: LayerFixture,
+  { fixture, run }: Omit<Scene, 'base'>,
   ran: readonly Ran[],
 ): Promise<(string[] | Error)[]> {
   const stacks: (LayerId[][] | Error)[] = [];
@@ -141,7 +163,7 @@ async function mountAgain(
       ? []
       : each.map((ids) => stepOn(fixture, ids, { script, end: 'discard' })),
   );
-  const results = (await runSteps(steps)).values();
+  const results = (await run(steps)).values();
   return stacks.map((each) =>
     each instanceof Error ? each : each.map(() => results.next().value?.output ?? ''),
   );

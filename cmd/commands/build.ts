@@ -1,12 +1,16 @@
 import type { BuildOptions, BuildResult } from '../../src/build/options.js';
 import { Cleanup } from '../../src/util/cleanup.js';
 import { EXIT } from '../../src/util/error-codes.js';
-import { UserError } from '../../src/util/errors.js';
-import { assertContext, readBuildfile, STDIN_NAME } from '../buildfile.js';
+import { CACHE_OPTIONS, cacheOptions } from '../build-options/cache.js';
+import { IMAGE_OPTIONS, imageOptions } from '../build-options/image.js';
+import { INPUT_OPTIONS, inputOptions } from '../build-options/input.js';
+import { REPORT_OPTIONS } from '../build-options/report.js';
+import { RUN_OPTIONS, runOptions } from '../build-options/run.js';
+import { SCOPE_OPTIONS, scopeOptions } from '../build-options/scope.js';
+import { assertContext, STDIN_NAME } from '../buildfile.js';
 import { defineCommand, word, type Command, type CommandContext, type Parsed } from '../command.js';
 import { metadataOf } from '../metadata.js';
 import { enterNamespaces } from '../namespaces.js';
-import { parsePairs, parseSourceDateEpoch } from '../pairs.js';
 import { progressModeOf, PROGRESS_OPTION, withRenderer } from '../progress/open.js';
 import { formatDuration } from '../progress/text.js';
 import { once } from '../once.js';
@@ -14,41 +18,13 @@ import { prepareReport, writeReport } from '../report-file.js';
 import { openRegistry, openStore } from '../store.js';
 
 const OPTIONS = {
-  file: {
-    type: 'string',
-    alias: 'f',
-    describe: 'The Buildfile; - is standard input [CONTEXT/Buildfile, Dockerfile, Containerfile]',
-  },
-  tag: { type: 'string', alias: 't', array: true, describe: 'Name for the image; may be repeated' },
-  output: {
-    type: 'string',
-    alias: 'o',
-    array: true,
-    describe: 'type=oci|oci-archive|docker|local|tar,dest=PATH, or a directory',
-  },
-  push: { type: 'boolean', describe: 'Push the tags to their registries' },
-  target: { type: 'string', describe: 'Stage to build [the last]' },
-  'build-arg': { type: 'string', array: true, describe: 'NAME=VALUE for ARG; NAME: from here' },
-  label: { type: 'string', array: true, describe: 'NAME=VALUE for the image' },
-  'no-cache': { type: 'boolean', describe: 'Run every step again' },
-  pull: {
-    type: 'string',
-    choices: ['always', 'missing', 'never'],
-    bareValue: 'always',
-    describe: 'When to ask the registry for base images [missing]',
-  },
-  platform: { type: 'string', describe: "os/architecture: only this machine's" },
-  network: { type: 'string', choices: ['host', 'none'], default: 'host', describe: 'Of RUN' },
-  'fuse-channel': {
-    type: 'string',
-    choices: ['device', 'libfuse'],
-    describe: "How RUN's files are served; libfuse, to compare: by the package fuse-native",
-  },
-  jobs: { type: 'string', describe: 'Steps of independent stages run at once [CPUs]' },
+  ...INPUT_OPTIONS,
+  ...IMAGE_OPTIONS,
+  ...SCOPE_OPTIONS,
+  ...CACHE_OPTIONS,
+  ...RUN_OPTIONS,
   progress: PROGRESS_OPTION,
-  quiet: { type: 'boolean', alias: 'q', describe: 'Print only the digest of the image' },
-  iidfile: { type: 'string', describe: 'File for the digest of the image' },
-  'metadata-file': { type: 'string', describe: 'File for a report of the build, as JSON' },
+  ...REPORT_OPTIONS,
 } as const;
 
 type Options = Parsed<typeof OPTIONS>;
@@ -58,32 +34,13 @@ async function buildOptionsOf(
   options: Options,
   env: NodeJS.ProcessEnv,
 ): Promise<BuildOptions> {
-  const { parseOutputSpec } = await import('../../src/output/output-spec.js');
-  const buildArgs = parsePairs(options['build-arg'] ?? [], '--build-arg', (name) => env[name]);
-  const epoch = parseSourceDateEpoch(buildArgs['SOURCE_DATE_EPOCH'] ?? env['SOURCE_DATE_EPOCH']);
   return {
-    context,
-    buildfile: await readBuildfile(options.file, context),
-    tags: options.tag ?? [],
-    buildArgs,
-    noCache: options['no-cache'] === true,
-    pull: options.pull ?? 'missing',
-    outputs: (options.output ?? []).map((text) => parseOutputSpec(text)),
-    push: options.push === true,
-    labels: parsePairs(options.label ?? [], '--label', () => ''),
-    network: options.network ?? 'host',
-    ...(options['fuse-channel'] !== undefined && { fuseChannel: options['fuse-channel'] }),
-    ...(options.target !== undefined && { target: options.target }),
-    ...(options.platform !== undefined && { platform: options.platform }),
-    ...(options.jobs !== undefined && { jobs: parseJobs(options.jobs) }),
-    ...(epoch !== undefined && { sourceDateEpoch: epoch }),
+    ...(await inputOptions(options, context)),
+    ...(await imageOptions(options)),
+    ...scopeOptions(options, env),
+    ...cacheOptions(options),
+    ...runOptions(options),
   };
-}
-
-function parseJobs(text: string): number {
-  const jobs = Number(text);
-  if (/^\d{1,4}$/.test(text) && jobs > 0) return jobs;
-  throw new UserError('TSB_USAGE', `Cannot use --jobs "${text}": want a number from 1`);
 }
 
 /** Tells the user, and the programs that asked for files, what was built. */

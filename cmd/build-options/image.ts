@@ -1,0 +1,29 @@
+import type { BuildOptions } from '../../src/build/options.js';
+import type { Parsed } from '../command.js';
+import { parsePairs } from '../pairs.js';
+
+/** What becomes of the image. */
+export const IMAGE_OPTIONS = {
+  tag: { type: 'string', alias: 't', array: true, describe: 'Name for the image; may be repeated' },
+  output: {
+    type: 'string',
+    alias: 'o',
+    array: true,
+    describe: 'type=oci|oci-archive|docker|local|tar,dest=PATH, or a directory',
+  },
+  push: { type: 'boolean', describe: 'Push the tags to their registries' },
+  label: { type: 'string', array: true, describe: 'NAME=VALUE for the image' },
+} as const;
+
+/** UserError TSB_USAGE for an output or pair that is not well-formed. */
+export async function imageOptions(
+  options: Parsed<typeof IMAGE_OPTIONS>,
+): Promise<Pick<BuildOptions, 'tags' | 'outputs' | 'push' | 'labels'>> {
+  const { parseOutputSpec } = await import('../../src/output/output-spec.js');
+  return {
+    tags: options.tag ?? [],
+    outputs: (options.output ?? []).map((text) => parseOutputSpec(text)),
+    push: options.push === true,
+    labels: parsePairs(options.label ?? [], '--label', () => ''),
+  };
+}

@@ -16,6 +16,15 @@ const CASES: readonly (readonly [patterns: string, path: string, ignored: boolea
   ['  spaced  ', 'spaced', true],
   ['\uFEFF*.go', 'x.go', true],
   ['x.go\r\ny.go\r\n', 'x.go', true],
+  ['x.go \t\r\ny.go\u0085', 'y.go', true],
+  ['a\n\uFEFF*.go', 'x.go', false],
+  ['\\#x', '#x', true],
+  ['/../up', 'up', true],
+  ['../up', 'up', false],
+  ['/', 'a', false],
+  ['.', 'a', false],
+  ['! /inverted/abs\nabs', 'abs', true],
+  ['*\n! /inverted/abs', 'inverted/abs', false],
   ['/abs', 'abs', true],
   ['./rel', 'rel', true],
   ['a/../b', 'b', true],
@@ -219,3 +228,20 @@ test(
     assert.equal(ignore.ignores('a'.repeat(250)), false);
   },
 );
+
+test('ignoredBy() names the line that decides', () => {
+  const ignore = parseIgnore(
+    '\uFEFF# all\n*\n\n!docs \r\n  docs/*.md\r\n!docs/keep.md\n',
+    'ctx/.x',
+  );
+  const found = (path: string): string | undefined => {
+    const by = ignore.ignoredBy(path);
+    return by && `${by.pattern} ${by.source.file}:${by.source.startLine}`;
+  };
+  assert.equal(found('a'), '* ctx/.x:2');
+  assert.equal(found('docs'), undefined);
+  assert.equal(found('docs/a.md'), 'docs/*.md ctx/.x:5');
+  assert.equal(found('docs/keep.md'), undefined);
+  assert.equal(found(''), undefined);
+  assert.equal(ignore.hasExceptions, true);
+});

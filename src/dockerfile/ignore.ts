@@ -7,41 +7,33 @@
  *   *  any text without /      ?  any character but /     [a-z] [^a-z]  classes
  *   **  any number of directories (or none)               \c  the character c
  */
-import { posix } from 'node:path';
+import type { SourceRange } from '../util/errors.js';
 import { UserError } from '../util/errors.js';
-import { compileGoMatch } from './go-match.js';
-import { compileIgnorePattern } from './ignore-pattern.js';
+import type { PathPattern } from './path-patterns.js';
+import { parsePathPattern, PathPatterns, trimSpace } from './path-patterns.js';
 
-/** Directories whose matches are remembered; the memory starts anew beyond. */
-const REMEMBERED_DIRS_MAX = 4096;
-
-interface Pattern {
-  readonly exception: boolean;
-  /** Cleaned, without `!`. */
-  readonly text: string;
-  readonly matches: (path: string) => boolean;
+/** The line of an ignore file that leaves a path out. */
+export interface IgnoredBy {
+  /** As written. */
+  readonly pattern: string;
+  readonly source: SourceRange;
 }
-
-/** Which pattern matches a path or a directory above it: one entry for each pattern. */
-type Matches = readonly boolean[];
 
 /** Parses a .dockerignore. Throws TSB_PARSE with the line of a malformed pattern. */
 export function parseIgnore(text: string, file = '.dockerignore'): IgnoreMatcher {
-  const patterns: Pattern[] = [];
-  for (const [index, line] of text
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .entries()) {
-    const written = line.trim();
-    if (line.startsWith('#') || written === '') continue;
+  const patterns: PathPattern[] = [];
+  const lines: number[] = [];
+  const plain = text.replace(/^\uFEFF/, '');
+  for (const [index, line] of plain.split('\n').entries()) {
+    if (line.startsWith('#') || trimSpace(line) === '') continue;
     try {
-      patterns.push(parsePattern(written));
+      patterns.push(parsePathPattern(line));
+      lines.push(index + 1);
     } catch (error) {
-      const source = { file, startLine: index + 1, endLine: index + 1 };
-      throw error instanceof UserError ? error.at(source) : error;
+      throw error instanceof UserError ? error.at(sourceOf(file, index + 1)) : error;
     }
   }
-  return new IgnoreMatcher(patterns);
+  return new IgnoreMatcher(patterns, { file, lines });
 }
 
 /**
@@ -49,26 +41,41 @@ export function parseIgnore(text: string, file = '.dockerignore'): IgnoreMatcher
  * context's root, with `/` between names and none at the ends; the root itself is `''`.
  */
 export class IgnoreMatcher {
-  readonly #patterns: readonly Pattern[];
-  readonly #remembered = new Map<string, Matches>();
+  /** As given to {@link parseIgnore}. */
+  readonly file: string;
+  readonly #patterns: PathPatterns;
+  readonly #lines: readonly number[];
 
-  constructor(patterns: readonly Pattern[]) {
-    this.#patterns = patterns;
+  constructor(
+    patterns: readonly PathPattern[],
+    { file, lines }: { readonly file: string; readonly lines: readonly number[] },
+  ) {
+    this.file = file;
+    this.#patterns = new PathPatterns(patterns);
+    this.#lines = lines;
   }
 
   /** Whether there is no pattern at all. */
   get isEmpty(): boolean {
-    return this.#patterns.length === 0;
+    return this.#patterns.isEmpty;
+  }
+
+  /** Whether a line begins with `!`. */
+  get hasExceptions(): boolean {
+    return this.#patterns.hasExceptions;
   }
 
   /** Whether the path, file or directory, is left out of the context. */
   ignores(path: string): boolean {
-    if (path === '' || path === '.') return false;
-    let ignored = false;
-    for (const [index, matched] of this.#matches(path).entries()) {
-      if (matched) ignored = this.#patterns[index]?.exception !== true;
-    }
-    return ignored;
+    return !isRoot(path) && this.#patterns.matches(path);
+  }
+
+  /** The line that leaves the path out; undefined: it is not ignored. */
+  ignoredBy(path: string): IgnoredBy | undefined {
+    const pattern = isRoot(path) ? undefined : this.#patterns.decidedBy(path);
+    if (pattern === undefined || pattern.exception) return undefined;
+    const line = this.#lines[this.#patterns.patterns.indexOf(pattern)] ?? 1;
+    return { pattern: pattern.written, source: sourceOf(this.file, line) };
   }
 
   /**
@@ -76,54 +83,14 @@ export class IgnoreMatcher {
    * something below it. May say yes where nothing is left, never no where something is.
    */
   mayContainUnignored(dir: string): boolean {
-    if (!this.ignores(dir)) return true;
-    const names = dir.split('/');
-    return this.#patterns.some(({ exception, text }) => exception && mayReachBelow(text, names));
-  }
-
-  #matches(path: string): Matches {
-    const slash = path.lastIndexOf('/');
-    const above = slash < 0 ? undefined : this.#matchesOfDir(path.slice(0, slash));
-    return this.#patterns.map((pattern, index) => above?.[index] === true || pattern.matches(path));
-  }
-
-  #matchesOfDir(dir: string): Matches {
-    const remembered = this.#remembered.get(dir);
-    if (remembered !== undefined) return remembered;
-    const matches = this.#matches(dir);
-    if (this.#remembered.size >= REMEMBERED_DIRS_MAX) this.#remembered.clear();
-    this.#remembered.set(dir, matches);
-    return matches;
+    return !this.ignores(dir) || this.#patterns.mayExceptBelow(dir);
   }
 }
 
-function parsePattern(written: string): Pattern {
-  const exception = written.startsWith('!');
-  const path = exception ? written.slice(1).trim() : written;
-  if (path === '') {
-    throw new UserError('TSB_PARSE', 'Cannot parse pattern "!": found no path behind it', {
-      hint: 'Write !path to make an exception',
-    });
-  }
-  const text = cleanPath(path);
-  compileGoMatch(text);
-  return { exception, text, matches: compileIgnorePattern(text) };
+function isRoot(path: string): boolean {
+  return path === '' || path === '.';
 }
 
-/** Go's filepath.Clean, then without the slash of an absolute path. */
-function cleanPath(path: string): string {
-  const normal = posix.normalize(path);
-  return normal === '/' ? normal : normal.replace(/^\//, '').replace(/\/$/, '');
-}
-
-/** Whether `pattern` can match something below the directory, name by name. */
-function mayReachBelow(pattern: string, dirNames: readonly string[]): boolean {
-  const parts = pattern.split('/');
-  for (const [index, name] of dirNames.entries()) {
-    const part = parts[index];
-    // The pattern matches a directory above: it covers everything below.
-    if (part === undefined || part.includes('**')) return true;
-    if (!compileGoMatch(part)(name)) return false;
-  }
-  return true;
+function sourceOf(file: string, line: number): SourceRange {
+  return { file, startLine: line, endLine: line };
 }

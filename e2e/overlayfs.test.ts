@@ -219,6 +219,29 @@ describe('tsbuild-overlayfs', () => {
       grep -q 'none .*/mnt fuse.tsbuild-overlayfs ro' /proc/self/mounts; fails touch mnt/x`);
   });
 
+  test('says what is not as it should be', (t) => {
+    if (!requires(t, 'root', 'fuse')) return;
+    run(`${LAYERS}
+      overlayfs --wait lower1 2> said; says 'No mount uses .*/lower1: all have ended, or there was'
+      fails overlayfs --wait nowhere; says "'.*/nowhere' as --wait: there is no such directory"
+      says 'hint: Name the upperdir of the mount'
+      fails overlayfs -o lowerdir=nowhere mnt; says 'as lowerdir: there is no such'
+      ! grep hint said; fails overlayfs -o $DIRS,upperdir=nowhere mnt; says 'hint: mkdir -p'
+      overlayfs -o rw,lowerdir=lower1 mnt 2> said; says '"rw" does nothing here'; umount mnt
+      fails overlayfs -o $DIRS,uidmapping=1:2 mnt; says 'hint: uidmapping=0:100000:65536'`);
+  });
+
+  test('counts the links of directories, or not', (t) => {
+    if (!requires(t, 'root', 'fuse')) return;
+    const out = run(`${LAYERS}
+      for option in userxattr static_nlink; do
+        ours $option; mkdir -p mnt/new/in; chmod 700 mnt/e; ls -lR mnt > list
+        echo $(stat -c %h mnt mnt/d mnt/e mnt/new mnt/f; cd mnt/new/in; rmdir ../in; stat -c %h .)
+        awk '/^d/ { print $2 }' list | sort -u; gone
+      done`);
+    assert.equal(out, '6 3 2 3 2 0\n2\n3\n1 1 1 1 2 0\n1\n');
+  });
+
   test('shows and keeps owners as it is told', (t) => {
     if (!requires(t, 'root', 'fuse', 'program:getfattr')) return;
     run(`${LAYERS}

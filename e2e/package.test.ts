@@ -37,6 +37,19 @@ test('the package, as npm packs it', async (t) => {
       [],
     );
   });
+  await t.test('has what its documents link to', () => {
+    const names = fs.readdirSync(packed, { recursive: true, encoding: 'utf8' });
+    const broken: string[] = [];
+    for (const page of names.filter((name) => name.endsWith('.md'))) {
+      const text = fs.readFileSync(path.join(packed, page), 'utf8');
+      for (const [, to = ''] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+        if (!fs.existsSync(path.join(packed, path.dirname(page), to)))
+          broken.push(`${page}: ${to}`);
+      }
+    }
+    assert.ok(names.includes('docs/overlayfs.md'));
+    assert.deepEqual(broken, []);
+  });
   await t.test('can be imported', () => {
     const code = `import * as fuse from 'tsbuild/fuse'; import * as tsbuild from 'tsbuild';
       console.log(typeof fuse.mountAndServe, typeof fuse.VirtualFileSystem, typeof tsbuild.build);`;

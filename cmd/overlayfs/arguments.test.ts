@@ -62,6 +62,19 @@ test('parseArguments() warns of what does nothing here', () => {
   assert.match(warnings[0] ?? '', /"xino" does nothing here/);
 });
 
+for (const [options, isWarned] of [
+  ['rw', true],
+  ['ro,rw', true],
+  ['rw,ro', false],
+  ['rw,upperdir=/u,workdir=/w', false],
+] as const) {
+  test(`parseArguments() tells whether ${options} can be obeyed`, () => {
+    const { warnings } = mount('-o', `lowerdir=/a,${options}`, '/m');
+    const want = 'Option "rw" does nothing here: without upperdir the mount is read-only';
+    assert.deepEqual(warnings, isWarned ? [want] : []);
+  });
+}
+
 for (const [argv, kind] of [
   [['--help'], 'help'],
   [['-V'], 'version'],
@@ -77,12 +90,19 @@ for (const [argv, want] of [
   [[], /no mount point/],
   [['/m'], /want -o lowerdir/],
   [['-o', 'lowerdir=/a,upperdir=/u', '/m'], /upperdir without workdir/],
+  [['-o', 'lowerdir=/a,workdir=/w', '/m'], /workdir without upperdir/],
+  [['-o', 'lowerdir=/a,upperdir=,workdir=/w', '/m'], /"upperdir": found no value/],
+  [['-o', 'lowerdir=/a', ''], /no mount point/],
+  [['-o', 'lowerdir=/a', 'none', ''], /no mount point/],
+  [['--wait='], /found no upper directory/],
+  [['-o', 'lowerdir=/a,xattr_permissions=1.5', '/m'], /want a whole number from 0 to 2/],
+  [['-o', 'lowerdir=/a,timeout=1e3', '/m'], /want seconds/],
   [['-o', 'lowrdir=/a', '/m'], /"lowrdir": there is no such option/],
   [['-o', 'lowerdir', '/m'], /found no value/],
   [['-o', 'lowerdir=/a,ro=1', '/m'], /found a value/],
   [['-o', 'lowerdir=/a::/b', '/m'], /data-only/],
   [['-o', 'lowerdir=/a,uidmapping=1:2', '/m'], /want DISK:SHOWN:COUNT/],
-  [['-o', 'lowerdir=/a,noxattrs=2', '/m'], /want a number from 0 to 1/],
+  [['-o', 'lowerdir=/a,noxattrs=2', '/m'], /want a whole number from 0 to 1/],
   [['-o', 'lowerdir=/a', '/m', '/n', '/o'], /too many/],
   [['-x', '/m'], /no such flag/],
   [['--wait', '/u', '/m'], /"\/m" with --wait/],

@@ -72,6 +72,7 @@ function readWords(argv: readonly string[]): Words {
 
 function waitDirectory({ wait = '', positionals, options }: Words): string {
   const [extra] = [...positionals, ...options];
+  if (wait === '') throw usageError('Cannot wait: found no upper directory');
   if (extra === undefined) return path.resolve(wait);
   throw usageError(`Cannot use "${extra}" with --wait: it takes the upper directory alone`);
 }
@@ -83,17 +84,25 @@ export function parseArguments(argv: readonly string[], isRoot: boolean): Reques
   if (words.wait !== undefined) return { kind: 'wait', upperdir: waitDirectory(words) };
   const settings = defaultSettings(isRoot);
   const warnings: string[] = [];
-  for (const option of words.options.flatMap(parseOptionText)) {
+  const options = words.options.flatMap(parseOptionText);
+  for (const option of options) {
     const warning = applyOption(settings, option);
     if (warning !== undefined) warnings.push(warning);
   }
   // mount(8) and its helpers put the source before the mount point.
   const [first, second, ...more] = words.positionals;
-  if (first === undefined) throw usageError('Cannot mount: found no mount point');
+  // path.resolve would make the current directory of an empty one.
+  if (first === undefined || (second ?? first) === '') {
+    throw usageError('Cannot mount: found no mount point');
+  }
   if (more.length > 0) throw usageError(`Cannot mount: found "${more.join(' ')}" too many`);
   if (second !== undefined) settings.fsname = first;
   if (words.isDebug) settings.isDebug = true;
   checkDirectories(settings);
+  const wantsWrites = options.findLast(({ name }) => /^r[ow]$/.test(name))?.name === 'rw';
+  if (wantsWrites && settings.upperdir === undefined) {
+    warnings.push('Option "rw" does nothing here: without upperdir the mount is read-only');
+  }
   return {
     kind: 'mount',
     settings,
@@ -105,6 +114,9 @@ export function parseArguments(argv: readonly string[], isRoot: boolean): Reques
 
 function checkDirectories(settings: MountSettings): void {
   const { upperdir, workdir } = settings;
+  if (upperdir === undefined && workdir !== undefined) {
+    throw usageError('Cannot mount: found workdir without upperdir, want both');
+  }
   if (settings.lowerdirs.length === 0) throw usageError('Cannot mount: want -o lowerdir=DIR');
   if (upperdir !== undefined && workdir === undefined) {
     throw usageError('Cannot mount: found upperdir without workdir, want both');

@@ -21,8 +21,10 @@ async function run(argv: readonly string[]): Promise<number> {
     case 'wait': {
       const { waitForUpper } = await import('../../src/upperdir/wait.js');
       const onWait = (): void => warn(`Waiting for the mount of ${request.upperdir} to end`);
+      const onUnused = (): void =>
+        warn(`No mount uses ${request.upperdir}: all have ended, or there was none`);
       const { signal } = new AbortController();
-      await waitForUpper(request.upperdir, { signal, onWait });
+      await waitForUpper(request.upperdir, { signal, onWait, onUnused });
       return EXIT.ok;
     }
     case 'mount': {

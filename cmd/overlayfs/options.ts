@@ -68,10 +68,10 @@ const LAYERS: Readonly<Record<string, OptionSpec>> = {
 
 const OWNERS: Readonly<Record<string, OptionSpec>> = {
   uidmapping: text('`DISK:SHOWN:COUNT[:…]`: owners on the disk and in the mount', (s, v) => {
-    s.owners = { ...s.owners, uids: parseIdMapping(v) };
+    s.owners = { ...s.owners, uids: parseIdMapping('uidmapping', v) };
   }),
   gidmapping: text('the same of groups', (s, v) => {
-    s.owners = { ...s.owners, gids: parseIdMapping(v) };
+    s.owners = { ...s.owners, gids: parseIdMapping('gidmapping', v) };
   }),
   squash_to_root: flag('all files are 0:0, and stay so', (s) => {
     const { squashUid = 0, squashGid = 0 } = s.owners;
@@ -95,11 +95,12 @@ const OWNERS: Readonly<Record<string, OptionSpec>> = {
     s.hasXattrs = parseNumber('noxattrs', v, 1) === 0;
   }),
   noacl: flag('the mount has no ACLs', (s) => (s.hasAcls = false)),
+  static_nlink: flag('all directories have a link count of 1', (s) => (s.hasDirLinks = false)),
 };
 
 const FUSE: Readonly<Record<string, OptionSpec>> = {
   timeout: text('seconds that the kernel keeps names and attributes (for ever)', (s, v) => {
-    s.timeoutSec = parseNumber('timeout', v, TIMEOUT_MAX_SEC);
+    s.timeoutSec = parseSeconds('timeout', v);
   }),
   max_write: text('bytes of one write at most (1 MiB)', (s, v) => {
     s.maxWriteBytes = parseNumber('max_write', v, 2 ** 31);
@@ -121,7 +122,6 @@ const FUSE: Readonly<Record<string, OptionSpec>> = {
   allow_root: warned('none', 'root may enter in any case'),
   fsync: warned('required', 'nothing is written into `upperdir` before the end'),
   sync: warned('optional', 'nothing is written into `upperdir` before the end'),
-  static_nlink: warned('none', 'link counts are right, and cost nothing'),
   threaded: warned('required', 'one thread serves'),
   xino: warned('required', 'inode numbers are those of the mount'),
   fast_ino: warned('required', 'inode numbers are those of the mount'),
@@ -190,6 +190,7 @@ export function defaultSettings(isRoot: boolean): MountSettings {
     },
     hasXattrs: true,
     hasAcls: true,
+    hasDirLinks: true,
     hasWriteback: true,
     timeoutSec: undefined,
     maxWriteBytes: undefined,
@@ -208,7 +209,7 @@ export function applyOption(
   if (/^(x-|X-|comment$)/.test(name)) return undefined;
   const spec = Object.hasOwn(OPTIONS, name) ? OPTIONS[name] : undefined;
   if (spec === undefined) throw unknownOption(name);
-  if (spec.value === 'required' && value === undefined) {
+  if (spec.value === 'required' && (value === undefined || value === '')) {
     throw usageError(`Cannot use option "${name}": found no value, want ${name}=…`);
   }
   if (spec.value === 'none' && value !== undefined) {
@@ -221,8 +222,14 @@ export function applyOption(
 
 function parseNumber(name: string, value: string, max: number): number {
   const number = Number(value);
-  if (/^\d+(\.\d+)?$/.test(value) && number <= max) return number;
-  throw usageError(`Cannot use option "${name}=${value}": want a number from 0 to ${max}`);
+  if (/^\d+$/.test(value) && number <= max) return number;
+  throw usageError(`Cannot use option "${name}=${value}": want a whole number from 0 to ${max}`);
+}
+
+function parseSeconds(name: string, value: string): number {
+  const number = Number(value);
+  if (/^\d+(\.\d+)?$/.test(value) && number <= TIMEOUT_MAX_SEC) return number;
+  throw usageError(`Cannot use option "${name}=${value}": want seconds, up to ${TIMEOUT_MAX_SEC}`);
 }
 
 function parseChannel(value: string): FuseChannel {

@@ -29,7 +29,7 @@ export interface MountAndServeOptions extends ServeOptions, Partial<FuseMount> {
  * by umount(8), by a signal to this process, or by `signal`. Files that are open then go on being
  * served until they are closed; a second signal ends them. A dead mount of a former run on the
  * same directory is taken away first. Needs CAP_SYS_ADMIN in the user namespace (root, or
- * `unshare --user --map-root-user --mount`); throws TSB_NO_FUSE, TSB_SANDBOX.
+ * `unshare --user --map-root-user --mount`); throws TSB_NO_FUSE, TSB_USAGE, TSB_SANDBOX.
  */
 export async function mountAndServe(
   fileSystem: FileSystem,
@@ -37,7 +37,9 @@ export async function mountAndServe(
 ): Promise<void> {
   const { onReady, signal, handleSignals = true, ...rest } = options;
   // path.resolve would make the current directory of it, and the mount would hide that.
-  if (rest.mountpoint === '') throw new UserError('TSB_SANDBOX', "Cannot mount on ''");
+  if (rest.mountpoint === '') {
+    throw new UserError('TSB_USAGE', "Cannot mount on '': found no name, want a directory");
+  }
   const mountpoint = path.resolve(rest.mountpoint);
   const type = rest.subtype === undefined ? 'fuse' : `fuse.${rest.subtype}`;
   signal?.throwIfAborted();

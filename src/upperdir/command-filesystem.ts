@@ -2,6 +2,7 @@ import type { Caller, FileSystem, SetAttr } from '../fuse/filesystem.js';
 import { bindOperations, type OperationName } from '../fuse/filesystems/intercept.js';
 import { FsError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
+import { withoutDirLinks } from './dir-links.js';
 import type { Owners } from './owners.js';
 import { WHITEOUT_PREFIX } from './upper-format.js';
 
@@ -12,6 +13,8 @@ export interface Restrictions {
   readonly squashGid: number | undefined;
   readonly hasXattrs: boolean;
   readonly hasAcls: boolean;
+  /** Directories count their subdirectories; else every one has one link. */
+  readonly hasDirLinks: boolean;
 }
 
 const ACL_PREFIX = 'system.posix_acl_';
@@ -21,10 +24,11 @@ const ACL_PREFIX = 'system.posix_acl_';
  * are refused (EINVAL), as fuse-overlayfs does it.
  */
 export function restrict(fileSystem: FileSystem, restrictions: Restrictions): FileSystem {
-  const { owners, hasXattrs, hasAcls, squashUid, squashGid } = restrictions;
+  const { owners, hasXattrs, hasAcls, hasDirLinks, squashUid, squashGid } = restrictions;
   let restricted = refuseOwners(refuseNames(bindOperations(fileSystem)), owners);
   if (!hasXattrs) restricted = withoutXattrs(restricted);
   else if (!hasAcls) restricted = withoutAcls(restricted);
+  if (!hasDirLinks) restricted = withoutDirLinks(restricted);
   if (squashUid === undefined && squashGid === undefined) return restricted;
   return squash(restricted, { squashUid, squashGid });
 }

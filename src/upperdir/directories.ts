@@ -7,6 +7,15 @@ import { openat } from '../sys/file.js';
 import { fstat } from '../sys/stat.js';
 import { UserError, hasCode } from '../util/errors.js';
 
+/** Where a directory is named on the command line. */
+export type DirOption = 'lowerdir' | 'upperdir' | 'workdir' | '--wait';
+
+/** What to do where it is missing. */
+function missingHint(option: DirOption, name: string): string | undefined {
+  if (option === '--wait') return 'Name the upperdir of the mount';
+  return option === 'lowerdir' ? undefined : `mkdir -p ${name}`;
+}
+
 /**
  * An open directory. Its files are reached through the descriptor: a mount that covers its path
  * does not cover them.
@@ -28,7 +37,7 @@ export class OpenDir implements Disposable {
   }
 
   /** Opens a directory of the command line; `option` is where it was named. */
-  static open(option: string, name: string): OpenDir {
+  static open(option: DirOption, name: string): OpenDir {
     const access = option === 'lowerdir' ? O_PATH : O_RDONLY;
     try {
       return new OpenDir(name, openat(undefined, name, access | O_DIRECTORY));
@@ -41,9 +50,9 @@ export class OpenDir implements Disposable {
             ? 'permission denied'
             : undefined;
       if (why === undefined) throw error;
-      const hint = why.startsWith('there') ? { hint: `mkdir -p ${name}` } : {};
+      const hint = hasCode(error, 'ENOENT') ? missingHint(option, name) : undefined;
       const message = `Cannot use '${name}' as ${option}: ${why}`;
-      throw new UserError('TSB_USAGE', message, { ...hint, cause: error });
+      throw new UserError('TSB_USAGE', message, { ...(hint && { hint }), cause: error });
     }
   }
 

@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import { OVERFLOW_ID, parseIdMapping, showId, storeId } from './id-mapping.js';
 
-const RANGES = parseIdMapping('0:1000:1:1:100000:65535');
+const RANGES = parseIdMapping('uidmapping', '0:1000:1:1:100000:65535');
 
 for (const [stored, shown] of [
   [0, 1000],
@@ -26,8 +26,19 @@ test('showId() and storeId() leave ids alone where there is no mapping', () => {
   assert.equal(storeId([], 7), 7);
 });
 
-for (const text of ['', '1:2', '1:2:x', '-1:2:3', '1:2:3:4']) {
+const WANT = /"gidmapping=.*": want DISK:SHOWN:COUNT/;
+for (const [text, message] of [
+  ['', WANT],
+  ['1:2', WANT],
+  ['1:2:x', WANT],
+  ['-1:2:3', WANT],
+  ['1:2:3:4', WANT],
+  ['1:2:0', /found a COUNT of 0/],
+  ['0:0:4294967296', /found ids above 4294967294/],
+  ['0:4294967295:1', /found ids above 4294967294/],
+] as const) {
   test(`parseIdMapping() refuses "${text}"`, () => {
-    assert.throws(() => parseIdMapping(text), { code: 'TSB_USAGE' });
+    const hint = /^gidmapping=0:100000:65536 /;
+    assert.throws(() => parseIdMapping('gidmapping', text), { code: 'TSB_USAGE', message, hint });
   });
 }

@@ -45,6 +45,8 @@ export interface OverlayMount {
   readonly owners: OwnerRules;
   readonly hasXattrs: boolean;
   readonly hasAcls: boolean;
+  /** The link count of a directory tells its subdirectories; else it is 1. */
+  readonly hasDirLinks: boolean;
   /** The kernel gathers writes. */
   readonly hasWriteback: boolean;
   /** How long the kernel keeps names and attributes; undefined: for ever. */
@@ -117,7 +119,7 @@ function placeOf(mount: OverlayMount): Omit<FuseMount, 'mountpoint'> {
 }
 
 function fileSystemOf(
-  { owners, hasXattrs, hasAcls }: OverlayMount,
+  { owners, hasXattrs, hasAcls, hasDirLinks }: OverlayMount,
   overlay: Overlay,
   log: OperationLogger | undefined,
 ): FileSystem {
@@ -129,6 +131,7 @@ function fileSystemOf(
     squashGid,
     hasXattrs,
     hasAcls,
+    hasDirLinks,
   });
   return log === undefined ? fileSystem : new LoggingFileSystem(fileSystem, log);
 }

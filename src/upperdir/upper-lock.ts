@@ -15,6 +15,11 @@ export interface WaitOptions {
   readonly onWait: () => void;
 }
 
+/** Takes the lock if nobody has it: see {@link lockDirectory}. */
+export function tryLock(fd: Fd): boolean {
+  return flock(fd, 'exclusive', { wait: false });
+}
+
 /**
  * Takes the lock of a directory, which a mount holds until its changes are written. It ends with
  * the descriptor, so also with the process. Throws the signal's reason.
@@ -22,7 +27,7 @@ export interface WaitOptions {
 export async function lockDirectory(fd: Fd, { signal, onWait }: WaitOptions): Promise<void> {
   const start = Date.now();
   let isTold = false;
-  while (!flock(fd, 'exclusive', { wait: false })) {
+  while (!tryLock(fd)) {
     signal.throwIfAborted();
     if (!isTold && Date.now() - start >= NOTICE_MS) {
       isTold = true;

@@ -9,7 +9,7 @@ export const EXIT = {
   sigterm: 143,
 } as const;
 
-/** What a code says; `usage`: the command line is at fault. */
+/** What a code says; `usage`: the caller is at fault. */
 export interface ErrorMeaning {
   readonly meaning: string;
   readonly usage?: true;
@@ -50,7 +50,7 @@ export type ErrorCode =
  * status; everything else with `EXIT.failed`, or `EXIT.usage` where `usage` is set.
  */
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorMeaning>> = {
-  TSB_USAGE: { meaning: 'The command line is wrong', usage: true },
+  TSB_USAGE: { meaning: 'The command line, or a call of the library, is wrong', usage: true },
   TSB_PARSE: { meaning: 'The Buildfile is not well-formed' },
   TSB_UNSUPPORTED: { meaning: 'A feature, flag or media type that tsbuild does not have' },
   TSB_NO_BUILDFILE: { meaning: 'No Buildfile was found' },

@@ -67,7 +67,7 @@ export class FuseDevice implements Disposable {
  * Mounts a file system that is yet to be served: returns at once, and whoever enters the mount
  * waits until `serve` answers. Needs CAP_SYS_ADMIN in the current user namespace. Permissions are
  * checked by the kernel (default_permissions). Throws TSB_NO_FUSE where the device is missing or
- * forbidden. The caller disposes the device.
+ * forbidden, TSB_USAGE if `mountpoint` is no directory. The caller disposes the device.
  */
 export function mountFuse(options: FuseMount): FuseDevice {
   const { mountpoint, fsname, subtype } = options;
@@ -130,6 +130,11 @@ function mountError(error: unknown, mountpoint: string): unknown {
   if (hasCode(error, 'ENODEV')) {
     const hint = 'sudo modprobe fuse';
     return noFuse(`Cannot mount '${mountpoint}': the kernel has no FUSE`, hint, error);
+  }
+  if (hasCode(error, 'ENOENT', 'ENOTDIR')) {
+    const found = hasCode(error, 'ENOENT') ? 'there is no such directory' : 'it is not a directory';
+    const message = `Cannot mount on '${mountpoint}': ${found}`;
+    return new UserError('TSB_USAGE', message, { hint: `mkdir -p ${mountpoint}`, cause: error });
   }
   const text = `Cannot mount '${mountpoint}': ${messageOf(error)}`;
   return new UserError('TSB_SANDBOX', text, { cause: error });

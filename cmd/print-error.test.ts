@@ -33,6 +33,29 @@ test('formatError() shows the lines at fault, marked, with their neighbours', ()
   ]);
 });
 
+test('formatError() marks the characters that are meant', () => {
+  const at = { line: 4, column: 3, length: 3 };
+  const error = new UserError('TSB_PARSE', 'Cannot parse', { source: { ...source, at } });
+  assert.deepEqual(formatError(error, { isVerbose: false, read }).slice(1, 6), [
+    'Buildfile:4:3',
+    '  1 |     FROM debian',
+    '  2 |',
+    '  3 | >>> RUN make \\',
+    '  4 | >>>   all',
+  ]);
+  const [, , , , , , marks] = formatError(error, { isVerbose: false, read });
+  assert.equal(marks, '    |       ^^^');
+});
+
+test('formatError() shows both ends of a long range', () => {
+  const text = Array.from({ length: 100 }, (_, index) => `line ${index + 1}\n`).join('');
+  const long = { file: 'f', startLine: 11, endLine: 90, at: { line: 50, column: 1, length: 4 } };
+  const error = new UserError('TSB_PARSE', 'Cannot parse', { source: long });
+  const lines = formatError(error, { isVerbose: false, read: () => text });
+  assert.equal(lines.length, 2 + 10 + 1 + 6 + 1 + 10);
+  assert.ok(lines.includes('  50 | >>> line 50') && lines.includes('     |     ^^^^'));
+});
+
 test('formatError() does without a file that is gone', () => {
   const error = new UserError('TSB_PARSE', 'Cannot parse "FRM"', {
     source: { ...source, file: 'gone' },

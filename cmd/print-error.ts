@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { InternalError } from '../src/util/assert.js';
 import { ERROR_CODES, EXIT } from '../src/util/error-codes.js';
-import { hasCode, messageOf, UserError, type SourceRange } from '../src/util/errors.js';
-import { STDIN_NAME } from './buildfile.js';
+import { hasCode, messageOf, UserError } from '../src/util/errors.js';
 import { escapeControls } from './progress/text.js';
 import { InterruptedError } from './signals.js';
+import { formatPosition, snippet } from './snippet.js';
 import { PLAIN, styleFor, type Style } from './style.js';
 
-/** Lines shown before and after the one at fault. */
-const SNIPPET_CONTEXT_LINES = 2;
 /** A cause may be its own cause's cause. */
 const CAUSES_MAX = 10;
 
@@ -65,21 +63,6 @@ function causesOf(error: unknown): unknown[] {
   return causes;
 }
 
-/** The lines of `source` and some around them; `>>>` marks the ones meant. */
-function snippet(source: SourceRange, text: string): string[] {
-  const lines = text.split(/\r?\n/);
-  if (lines.at(-1) === '') lines.pop();
-  const first = Math.max(1, source.startLine - SNIPPET_CONTEXT_LINES);
-  const last = Math.min(lines.length, source.endLine + SNIPPET_CONTEXT_LINES);
-  const width = String(last).length;
-  const shown: string[] = [];
-  for (let line = first; line <= last; line++) {
-    const mark = line >= source.startLine && line <= source.endLine ? '>>>' : '   ';
-    shown.push(`${String(line).padStart(width + 2)} | ${mark} ${lines[line - 1] ?? ''}`.trimEnd());
-  }
-  return shown;
-}
-
 function formatBug(error: unknown): string[] {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return [
@@ -105,8 +88,7 @@ export function formatError(error: unknown, options: FormatOptions): string[] {
   if (found instanceof UserError) {
     const { source, hint } = found;
     if (source !== undefined) {
-      const file = source.file === STDIN_NAME ? 'standard input' : source.file;
-      lines.push(style.bold(`${escapeControls(file)}:${source.startLine}`));
+      lines.push(style.bold(escapeControls(formatPosition(source))));
       const text = read(source.file);
       if (text !== undefined) lines.push(...snippet(source, text).map(escapeControls));
     }

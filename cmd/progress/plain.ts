@@ -3,6 +3,7 @@ import { NEVER_BUILT } from '../../src/cache/explain.js';
 import { ProgressModel, type Amount, type VertexView } from './model.js';
 import type { Renderer, Sink } from './renderer.js';
 import { escapeControls, formatBytes, formatDuration } from './text.js';
+import { formatPosition } from '../snippet.js';
 
 /** Milliseconds between two lines about the same download. */
 const AMOUNT_INTERVAL_MS = 2000;
@@ -99,7 +100,7 @@ class PlainRenderer implements Renderer {
     const { source } = warning;
     const message = escapeControls(warning.message);
     const hint = warning.hint === undefined ? undefined : escapeControls(warning.hint);
-    const where = source === undefined ? '' : `${source.file}:${source.startLine}: `;
+    const where = source === undefined ? '' : `${formatPosition(source)}: `;
     this.#sink.write(`warning: ${where}${message}\n`);
     if (hint !== undefined) this.#sink.write(`hint: ${hint}\n`);
   }

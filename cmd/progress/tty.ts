@@ -5,6 +5,7 @@ import { endLine, liveLines, type Screen } from './frame.js';
 import { ProgressModel } from './model.js';
 import type { Renderer, Sink } from './renderer.js';
 import { displayWidth, escapeControls } from './text.js';
+import { formatPosition } from '../snippet.js';
 
 const FRAME_INTERVAL_MS = 100;
 const HIDE_CURSOR = '\x1b[?25l';
@@ -87,7 +88,7 @@ export function ttyRenderer(terminal: Terminal, options: TtyOptions): TtyRendere
     const { source } = warning;
     const message = escapeControls(warning.message);
     const hint = warning.hint === undefined ? undefined : escapeControls(warning.hint);
-    const where = source === undefined ? '' : `${source.file}:${source.startLine}: `;
+    const where = source === undefined ? '' : `${formatPosition(source)}: `;
     const lines = [`${style.yellow('warning:')} ${where}${message}`];
     return hint === undefined ? lines : [...lines, `${style.cyan('hint:')} ${hint}`];
   };

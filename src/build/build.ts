@@ -70,7 +70,11 @@ async function run(
   const tags = options.tags.map(parseTag);
   const buildfile = parseBuildfile(options.buildfile.text, options.buildfile.path ?? STDIN_NAME);
   const predefined = {
-    ...platformArgs({ target: platform, build: host }, options.target ?? 'default'),
+    ...platformArgs(
+      { target: platform, build: host },
+      options.target ?? buildfile.stages.at(-1)?.name,
+      options.buildArgs,
+    ),
     ...epochArgs(options),
   };
   const { target, buildArgs } = options;

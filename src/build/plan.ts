@@ -1,7 +1,6 @@
-import type { ArgInstruction, Buildfile, Instruction, Stage } from '../dockerfile/ast.js';
+import type { Buildfile, Instruction, Stage } from '../dockerfile/ast.js';
 import { findStage } from '../dockerfile/buildfile.js';
-import { expandInstruction } from '../dockerfile/expand.js';
-import { expandWord } from '../dockerfile/words.js';
+import { expandInstruction, expandPart } from '../dockerfile/expand.js';
 import type { ImageSource } from '../oci/image-source.js';
 import { parseImageSource } from '../oci/image-source.js';
 import { UserError } from '../util/errors.js';
@@ -54,7 +53,7 @@ export interface PlanInputs {
 
 /** Resolves names of stages and images. UserErrors carry the position. */
 export function planBuild(buildfile: Buildfile, inputs: PlanInputs): BuildPlan {
-  const globalArgs = resolveGlobalArgs(buildfile.globalArgs, inputs);
+  const globalArgs = resolveGlobalArgs(buildfile, inputs);
   const scope = { ...inputs.predefined, ...globalArgs };
   const stages = buildfile.stages.map((stage) => planStage(stage, buildfile, scope));
   const target = findTarget(stages, inputs.target);
@@ -84,18 +83,20 @@ export function resolveFrom(
 }
 
 function resolveGlobalArgs(
-  instructions: readonly ArgInstruction[],
+  { globalArgs, directives }: Buildfile,
   { buildArgs, predefined }: PlanInputs,
 ): Record<string, string> {
   const values: Record<string, string> = {};
-  for (const { args, source } of instructions) {
-    for (const { name, defaultValue } of args) {
+  for (const instruction of globalArgs) {
+    for (const { name, defaultValue } of instruction.args) {
       const lookup = (variable: string): string | undefined =>
         lookUp({ env: values, args: predefined }, variable);
-      const fallback = positioned(source, () =>
-        defaultValue === undefined ? undefined : expandWord(defaultValue, lookup),
-      );
-      const value = lookUp({ env: buildArgs, args: {} }, name) ?? fallback ?? lookup(name);
+      const given = lookUp({ env: buildArgs, args: {} }, name);
+      const value =
+        given ??
+        (defaultValue === undefined
+          ? lookup(name)
+          : expandPart(instruction, defaultValue, lookup, directives.escape));
       if (value !== undefined) values[name] = value;
     }
   }
@@ -121,7 +122,7 @@ function planStage(
 
 function resolveBase(image: string, stages: readonly Stage[], index: number): FilesOf {
   if (image === 'scratch') return { kind: 'scratch' };
-  const stage = stages.slice(0, index).find(({ name }) => name === image.toLowerCase());
+  const stage = stages.slice(0, index).findLast(({ name }) => name === image.toLowerCase());
   if (stage !== undefined) return { kind: 'stage', index: stage.index };
   return imageFiles(image, stages.slice(0, index));
 }

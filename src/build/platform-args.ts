@@ -13,12 +13,16 @@ export function choosePlatform(requested: string | undefined, host: Platform): P
   });
 }
 
-/** The predefined platform arguments. */
+/**
+ * The predefined platform arguments; `targetStage`: the name of the stage to build, if it has
+ * one. A build argument of the same name takes the place of each.
+ */
 export function platformArgs(
   { target, build }: { target: Platform; build: Platform },
-  targetStage: string,
+  targetStage: string | undefined,
+  buildArgs: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
-  return {
+  const predefined = {
     TARGETPLATFORM: formatPlatform(target),
     TARGETOS: target.os,
     TARGETARCH: target.architecture,
@@ -27,6 +31,8 @@ export function platformArgs(
     BUILDOS: build.os,
     BUILDARCH: build.architecture,
     BUILDVARIANT: build.variant ?? '',
-    TARGETSTAGE: targetStage,
+    TARGETSTAGE: targetStage ?? 'default',
   };
+  const given = Object.entries(buildArgs).filter(([name]) => Object.hasOwn(predefined, name));
+  return { ...predefined, ...Object.fromEntries(given) };
 }

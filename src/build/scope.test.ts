@@ -5,6 +5,7 @@ import {
   declareArg,
   EMPTY_SCOPE,
   formatEnv,
+  inheritScope,
   keyedEnvironment,
   lookUp,
   parseEnv,
@@ -41,18 +42,34 @@ test('an argument that is not declared is not in scope', () => {
   assert.equal(lookUp(EMPTY_SCOPE, 'constructor'), undefined);
 });
 
-test('ENV beats ARG whatever the order', () => {
+test('of ENV and ARG of one name the later one counts', () => {
   const before = declareArg(setEnv(EMPTY_SCOPE, { BOTH: 'env' }), {
     name: 'BOTH',
     fallback: undefined,
     sources: SOURCES,
   });
   const after = setEnv(declare('BOTH'), { BOTH: 'env' });
-  for (const scope of [before, after]) {
-    assert.equal(lookUp(scope, 'BOTH'), 'env');
-    assert.deepEqual(visibleArgs(scope), { BOTH: 'env' });
-    assert.deepEqual(keyedEnvironment(scope), { BOTH: 'env' });
+  const again = setEnv(before, { BOTH: 'env2' });
+  for (const [scope, want] of [
+    [before, 'cli'],
+    [after, 'env'],
+    [again, 'env2'],
+    [inheritScope(before), 'env'],
+  ] as const) {
+    assert.equal(lookUp(scope, 'BOTH'), want);
+    assert.deepEqual(visibleArgs(scope), { BOTH: want });
+    assert.deepEqual(keyedEnvironment(scope), { BOTH: want });
   }
+  assert.deepEqual(before.env, { BOTH: 'env' });
+});
+
+test('an ARG without a value leaves the ENV of its name', () => {
+  const scope = declareArg(setEnv(EMPTY_SCOPE, { UNSET: 'env' }), {
+    name: 'UNSET',
+    fallback: undefined,
+    sources: SOURCES,
+  });
+  assert.equal(lookUp(scope, 'UNSET'), 'env');
 });
 
 test('proxy arguments are passed on, others are not', () => {

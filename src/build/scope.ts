@@ -1,14 +1,16 @@
 /**
- * The variables that an instruction sees. ENV beats ARG of the same name, whatever the order;
- * both reach a RUN's environment, only ENV reaches the image.
+ * The variables that an instruction sees: of an ENV and an ARG of the same name, the later one
+ * (docs/decisions.md). Both reach a RUN's environment, only ENV reaches the image.
  */
 export interface Scope {
   readonly env: Readonly<Record<string, string>>;
   /** Declared ones; undefined: declared without a value. */
   readonly args: Readonly<Record<string, string | undefined>>;
+  /** Arguments that got a value after an ENV of their name. */
+  readonly over?: Readonly<Record<string, string>>;
 }
 
-/** Where the value of a declared ARG comes from, first match first. */
+/** Where the value of a declared ARG comes from, first match first; its default is the second. */
 export interface ArgSources {
   /** `--build-arg`. */
   readonly buildArgs: Readonly<Record<string, string>>;
@@ -42,7 +44,7 @@ export const BUILTIN_ARGS: readonly string[] = [
 
 /** What `$name` expands to in a stage. */
 export function lookUp(scope: Scope, name: string): string | undefined {
-  return own(scope.env, name) ?? own(scope.args, name);
+  return own(scope.over ?? {}, name) ?? own(scope.env, name) ?? own(scope.args, name);
 }
 
 /** The scope after `ARG name[=fallback]`; `fallback` is expanded already. */
@@ -55,15 +57,24 @@ export function declareArg(
     fallback ??
     own(sources.globalArgs, name) ??
     own(sources.predefined, name);
-  return { ...scope, args: { ...scope.args, [name]: value } };
+  const declared = { ...scope, args: { ...scope.args, [name]: value } };
+  if (value === undefined || own(scope.env, name) === undefined) return declared;
+  return { ...declared, over: { ...scope.over, [name]: value } };
+}
+
+/** The scope of a stage that is FROM a stage with this one: the image's ENV comes last again. */
+export function inheritScope({ env, args }: Scope): Scope {
+  return { env, args };
 }
 
 /** The scope after `ENV`, all pairs at once. */
 export function setEnv(scope: Scope, pairs: Readonly<Record<string, string>>): Scope {
-  return { ...scope, env: { ...scope.env, ...pairs } };
+  const over = Object.entries(scope.over ?? {}).filter(([name]) => own(pairs, name) === undefined);
+  const { args } = scope;
+  return { args, env: { ...scope.env, ...pairs }, over: Object.fromEntries(over) };
 }
 
-/** The declared arguments that have a value, as a RUN sees them: shadowed ones with ENV's. */
+/** The declared arguments that have a value, as a RUN sees them: with ENV's where that is later. */
 export function visibleArgs(scope: Scope): Record<string, string> {
   const visible: Record<string, string> = {};
   for (const name of Object.keys(scope.args)) {
@@ -75,7 +86,7 @@ export function visibleArgs(scope: Scope): Record<string, string> {
 
 /** The variables that a RUN's result depends on: what the key holds. */
 export function keyedEnvironment(scope: Scope): Record<string, string> {
-  return { ...visibleArgs(scope), ...scope.env };
+  return { ...visibleArgs(scope), ...scope.env, ...scope.over };
 }
 
 /** The proxy arguments of the command line that reach every RUN. */

@@ -1,14 +1,14 @@
 import type { Stage } from '../dockerfile/ast.js';
 import type { Instruction } from '../dockerfile/ast.js';
-import { parseBuildfile } from '../dockerfile/buildfile.js';
 import { expandInstruction } from '../dockerfile/expand.js';
+import { parseTrigger } from '../dockerfile/instructions.js';
 import { editContainer } from '../oci/edit-config.js';
 import type { Vertex } from './events.js';
 import { oneLine } from './history.js';
 import type { FilesOf, PlannedStage } from './plan.js';
 import { positionedAsync } from './positioned.js';
 import type { ArgSources } from './scope.js';
-import { lookUp } from './scope.js';
+import { inheritScope, lookUp } from './scope.js';
 import type { Session } from './session.js';
 import type { StageState } from './state.js';
 import { applyConfig, isFileInstruction } from './step-config.js';
@@ -50,7 +50,7 @@ export async function solveStage(run: StageRun): Promise<StageState> {
     const { source } = instruction;
     vertices.set(instruction, session.progress.add({ kind: 'step', name, source }));
   }
-  let state: StageState = { ...begun, hasOwnCmd: false };
+  let state: StageState = { ...begun, scope: inheritScope(begun.scope), hasOwnCmd: false };
   for (const instruction of instructions) {
     session.signal.throwIfAborted();
     state = await applyInstruction(run, state, { instruction, vertex: vertices.get(instruction) });
@@ -81,10 +81,9 @@ function takeTriggers(
 ): { state: StageState; triggers: Instruction[] } {
   const expressions = state.image.config?.OnBuild ?? [];
   if (expressions.length === 0) return { state, triggers: [] };
-  const text = ['FROM scratch', ...expressions, ''].join('\n');
-  const [parsed] = parseBuildfile(text, `ONBUILD of ${stage.from.image}`).stages;
+  const triggers = expressions.map((text) => parseTrigger(text, stage.from.image));
   const image = editContainer(state.image, { OnBuild: undefined });
-  return { state: { ...state, image }, triggers: [...(parsed?.instructions ?? [])] };
+  return { state: { ...state, image }, triggers };
 }
 
 /** `[build 2/5] RUN make`. */

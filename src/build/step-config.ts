@@ -1,5 +1,5 @@
 import type { HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
-import { expandWord } from '../dockerfile/words.js';
+import { expandPart } from '../dockerfile/expand.js';
 import type { Healthcheck } from '../oci/config.js';
 import { editContainer } from '../oci/edit-config.js';
 import { assertNever } from '../util/assert.js';
@@ -102,11 +102,12 @@ function declareArgs(
   const words: string[] = [];
   for (const { name, defaultValue } of instruction.args) {
     const now = scope;
-    const fallback = positioned(instruction.source, () =>
-      defaultValue === undefined
+    // A default that is overridden is never looked at: it may ask for a variable with `:?`.
+    const isGiven = Object.hasOwn(sources.buildArgs, name);
+    const fallback =
+      defaultValue === undefined || isGiven
         ? undefined
-        : expandWord(defaultValue, (variable) => lookUp(now, variable), escape),
-    );
+        : expandPart(instruction, defaultValue, (variable) => lookUp(now, variable), escape);
     scope = declareArg(scope, { name, fallback, sources });
     const value = scope.args[name];
     words.push(value === undefined ? name : `${name}=${value}`);

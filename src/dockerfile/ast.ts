@@ -8,6 +8,19 @@ export interface InstructionBase {
   readonly source: SourceRange;
   /** The logical line: continuations joined, comments dropped, without heredoc bodies. */
   readonly original: string;
+  /** Where the physical lines begin in it; absent: it is one line that begins at column 1. */
+  readonly joins?: readonly Join[];
+  /** The comments right above, without their `#`; directives and empty comments end them. */
+  readonly comments?: readonly string[];
+  /** A blank line between its continuations. */
+  readonly blankLine?: number;
+}
+
+/** `original` from `offset` on is what the file has at this line and column. */
+export interface Join {
+  readonly offset: number;
+  readonly line: number;
+  readonly column: number;
 }
 
 /** `exec`: a JSON array, run as it is. `shell`: text for the stage's SHELL. */
@@ -90,11 +103,15 @@ export interface AddInstruction extends CopyBase {
 export interface EnvInstruction extends InstructionBase {
   readonly kind: 'env';
   readonly pairs: readonly KeyValue[];
+  /** Written `name value`, without `=`. */
+  readonly legacy?: true;
 }
 
 export interface LabelInstruction extends InstructionBase {
   readonly kind: 'label';
   readonly pairs: readonly KeyValue[];
+  /** Written `name value`, without `=`. */
+  readonly legacy?: true;
 }
 
 export interface ArgInstruction extends InstructionBase {
@@ -204,6 +221,7 @@ export interface Directives {
   readonly escape: EscapeToken;
   readonly syntax?: string;
   readonly check?: string;
+  readonly checkLine?: number;
 }
 
 export interface BuildfileWarning {

@@ -46,7 +46,6 @@ const REFUSED: readonly (readonly [text: string, message: string, line: number])
     'Cannot parse FROM: found the stage name "1b", want letters, digits, - _ . after a first letter',
     1,
   ],
-  ['FROM a AS x\nFROM b AS X', 'Cannot name stage "x": line 1 has that name, want another', 2],
   [
     'FROM a\n\nRUM b',
     'Cannot parse "RUM": found an unknown instruction, want one like RUN or COPY',
@@ -222,25 +221,24 @@ const WARNED: readonly (readonly [text: string, warnings: readonly string[]])[] 
   [
     '# syntax=docker/dockerfile:1-labs\nFROM a',
     [
-      'The syntax directive names "docker/dockerfile:1-labs", tsbuild implements docker/dockerfile:1.20',
+      'The syntax directive names "docker/dockerfile:1-labs", tsbuild implements docker/dockerfile:1.26',
     ],
   ],
   [
     '# syntax=docker/dockerfile:1.99\nFROM a',
     [
-      'The syntax directive names "docker/dockerfile:1.99", tsbuild implements docker/dockerfile:1.20',
+      'The syntax directive names "docker/dockerfile:1.99", tsbuild implements docker/dockerfile:1.26',
     ],
   ],
   [
     '# syntax=acme/frontend\nFROM a',
     ['The syntax directive names "acme/frontend", which tsbuild does not run'],
   ],
-  ['FROM a\nRUN b \\\n\n c', ['A continued instruction has a blank line in it']],
   ["FROM a\nCMD ['b']", ['CMD looks like a JSON array and is not one: the shell will run it']],
 ];
 
 for (const [text, warnings] of WARNED) {
-  test(`parseBuildfile() warns of ${JSON.stringify(text)}`, () => {
+  test(`parseBuildfile() warns, or not, of ${JSON.stringify(text)}`, () => {
     assert.deepEqual(
       parseBuildfile(text, 'f').warnings.map(({ message }) => message),
       warnings,

@@ -10,6 +10,7 @@ import type {
 } from './ast.js';
 import { parseInstruction } from './instructions.js';
 import { readLogicalLines } from './lines.js';
+import { sourceOf } from './locate.js';
 import { refuseUnsupported } from './unsupported.js';
 
 /**
@@ -41,8 +42,8 @@ export function parseBuildfileSyntax(text: string, file: string): Buildfile {
 }
 
 /**
- * The stage that a FROM or --from names: by its name (in any case) or its index, if it is before
- * stage `before`. Undefined: the reference is an image.
+ * The stage that a FROM or --from names: by its name (in any case; of several the last) or its
+ * index, if it is before stage `before`. Undefined: the reference is an image.
  */
 export function findStage(
   stages: readonly Stage[],
@@ -51,7 +52,7 @@ export function findStage(
 ): Stage | undefined {
   const earlier = stages.slice(0, before);
   const name = reference.toLowerCase();
-  const named = earlier.find((stage) => stage.name === name);
+  const named = earlier.findLast((stage) => stage.name === name);
   return named ?? (/^\d+$/.test(reference) ? earlier[Number(reference)] : undefined);
 }
 
@@ -65,14 +66,6 @@ class StageList {
   }
 
   open(from: FromInstruction): void {
-    const namesake = this.#stages.find(({ from: { name } }) => name && name === from.name);
-    if (namesake !== undefined) {
-      throw new UserError(
-        'TSB_PARSE',
-        `Cannot name stage "${from.name ?? ''}": line ${namesake.from.source.startLine} has that name, want another`,
-        { hint: `Write AS ${from.name ?? ''}2`, source: from.source },
-      );
-    }
     this.#stages.push({ from, instructions: [] });
   }
 
@@ -120,23 +113,27 @@ function checkCopySources(stage: Stage, stages: readonly Stage[]): void {
 
 /** A number, or the name of a stage that is not before this one, cannot be meant as an image. */
 function checkCopySource(
-  { from, source }: CopyInstruction,
+  instruction: CopyInstruction,
   stage: Stage,
   stages: readonly Stage[],
 ): void {
-  if (from === undefined || findStage(stages, from, stage.index) !== undefined) return;
-  const later = findStage(stages, from, stages.length);
+  const { from } = instruction;
+  if (from === undefined) return;
+  // Of several stages with one name, --from means the last of the file (BuildKit).
+  const found = findStage(stages, from, stages.length);
+  if (found !== undefined && found.index < stage.index) return;
+  const later = found;
   if (later === undefined && !/^\d+$/.test(from)) return;
-  const found =
+  const reason =
     later === undefined
       ? `there are ${stages.length} stages, from 0`
       : `it begins at line ${later.source.startLine}`;
   throw new UserError(
     'TSB_PARSE',
-    `Cannot copy from stage "${from}": ${found}, want an earlier stage`,
+    `Cannot copy from stage "${from}": ${reason}, want an earlier stage`,
     {
       hint: 'Write --from=NAME with the name of a stage above this one',
-      source,
+      source: sourceOf(instruction, { text: `--from=${from}` }),
     },
   );
 }

@@ -4,41 +4,65 @@
  * check; each at most once.
  *
  *   # syntax=docker/dockerfile:1
+ *   # check=skip=JSONArgsRecommended;error=true
  *   # escape=`
+ *
+ * A first line `#!…` is skipped; `escape` does not count below it (as in BuildKit).
  */
 import { UserError } from '../util/errors.js';
 import type { BuildfileWarning, Directives, EscapeToken } from './ast.js';
+import { isSpace, trimEndOf, trimSpace, trimSpaceStart } from './space.js';
 
-const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/;
 const DIRECTIVE_NAMES: readonly string[] = ['escape', 'syntax', 'check'];
 
 /** The newest `docker/dockerfile` language whose flags and forms the parser knows. */
-const LANGUAGE_VERSION = { major: 1, minor: 20 };
+const LANGUAGE_VERSION = { major: 1, minor: 26 };
 
 /** Reads directives line by line until a line is not one. */
 export class DirectiveReader {
   readonly #file: string;
   readonly #values = new Map<string, string>();
   #line = 0;
+  #checkLine: number | undefined;
   #done = false;
+  /** Below a shebang line `syntax` and `check` are looked for, and nothing else. */
+  #isBelowShebang = false;
   readonly warnings: BuildfileWarning[] = [];
 
   constructor(file: string) {
     this.#file = file;
   }
 
-  /** Offers the next physical line, without its leading white space. */
-  offer(text: string): void {
+  /** Offers the next physical line, without its leading white space; whether it was taken. */
+  offer(text: string): boolean {
     this.#line++;
-    if (this.#done) return;
-    const match = DIRECTIVE.exec(text);
-    const name = match?.[1]?.toLowerCase();
-    const value = match?.[2];
-    if (name === undefined || value === undefined || !DIRECTIVE_NAMES.includes(name)) {
-      this.#done = true;
-      return;
+    if (this.#done) return false;
+    if (this.#line === 1 && text.startsWith('#!')) {
+      this.#isBelowShebang = true;
+      return true;
     }
-    this.#accept(name, value);
+    const directive = parseDirective(text, '#');
+    if (directive === undefined) {
+      this.#done = true;
+      return false;
+    }
+    this.#accept(directive);
+    return true;
+  }
+
+  /**
+   * Throws TSB_UNSUPPORTED for a file that says, as BuildKit lets it, to be in another language:
+   * by `// syntax=` lines, or as a JSON object with a key `syntax`.
+   */
+  refuseOtherLanguages(lines: readonly string[]): void {
+    const first = lines[0]?.startsWith('#!') === true ? 1 : 0;
+    for (let index = first; index < lines.length; index++) {
+      const directive = parseDirective(lines[index] ?? '', '//');
+      if (directive === undefined) break;
+      if (directive.name === 'syntax') throw this.#otherLanguage(directive.value, index + 1);
+    }
+    const value = jsonSyntax(lines.slice(first));
+    if (value !== undefined) throw this.#otherLanguage(value, first + 1);
   }
 
   get escape(): EscapeToken {
@@ -52,11 +76,13 @@ export class DirectiveReader {
       escape: this.escape,
       ...(syntax !== undefined && { syntax }),
       ...(check !== undefined && { check }),
+      ...(this.#checkLine !== undefined && { checkLine: this.#checkLine }),
     };
   }
 
-  #accept(name: string, value: string): void {
+  #accept({ name, value }: Directive): void {
     const source = { file: this.#file, startLine: this.#line, endLine: this.#line };
+    if (name === 'escape' && this.#isBelowShebang) return;
     if (this.#values.has(name)) {
       throw new UserError(
         'TSB_PARSE',
@@ -72,6 +98,7 @@ export class DirectiveReader {
       );
     }
     this.#values.set(name, value);
+    if (name === 'check') this.#checkLine = this.#line;
     const message = name === 'syntax' ? syntaxProblem(value) : undefined;
     if (message !== undefined) {
       this.warnings.push({
@@ -80,6 +107,44 @@ export class DirectiveReader {
         source,
       });
     }
+  }
+
+  #otherLanguage(value: string, line: number): UserError {
+    return new UserError(
+      'TSB_UNSUPPORTED',
+      `Cannot read "${this.#file}": found the language "${value}", want Dockerfile's`,
+      {
+        hint: 'Build it with docker buildx build, which runs the frontend that the file names',
+        source: { file: this.#file, startLine: line, endLine: line },
+      },
+    );
+  }
+}
+
+interface Directive {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** `<comment> name = value`; undefined for any other line, and for a name that nobody knows. */
+export function parseDirective(line: string, comment: '#' | '//' | ''): Directive | undefined {
+  if (!line.startsWith(comment)) return undefined;
+  const text = trimSpaceStart(line.slice(comment.length));
+  const equals = text.indexOf('=');
+  const name = trimEndOf(text.slice(0, Math.max(0, equals)), isSpace).toLowerCase();
+  const value = trimSpace(text.slice(equals + 1));
+  return DIRECTIVE_NAMES.includes(name) && value !== '' ? { name, value } : undefined;
+}
+
+function jsonSyntax(lines: readonly string[]): string | undefined {
+  if (!trimSpaceStart(lines[0] ?? '').startsWith('{')) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(lines.join(''));
+    if (typeof parsed !== 'object' || parsed === null || !('syntax' in parsed)) return undefined;
+    return typeof parsed.syntax === 'string' ? parsed.syntax : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
   }
 }
 

@@ -35,6 +35,11 @@ const EXPANDED: readonly (readonly [line: string, part: object])[] = [
   ['USER $user:${none:-staff}', { user: 'app:staff' }],
   ['STOPSIGNAL ${none:-SIGINT}', { signal: 'SIGINT' }],
   ['VOLUME $dir /b', { paths: ['/srv/x', '/b'] }],
+  // What expands to nothing is the default, as in BuildKit; a lint rule names the variable.
+  ['WORKDIR $none', { path: '' }],
+  ['USER $none', { user: '' }],
+  ['EXPOSE 8080:80 127.0.0.1:53:53/UDP [::1]:1:1', { ports: ['80/tcp', '53/udp', '1/tcp'] }],
+  ['EXPOSE 7000-7001:80', { ports: ['80/tcp'] }],
   ['EXPOSE $port 90-91/TCP', { ports: ['80/tcp', '443/udp', '90/tcp', '91/tcp'] }],
   [
     'COPY --chown=$user --chmod=${none:-755} a $dir/',
@@ -63,11 +68,14 @@ for (const [line, part] of EXPANDED) {
 }
 
 const REFUSED: readonly (readonly [line: string, message: RegExp])[] = [
-  ['WORKDIR $none', /^Cannot expand WORKDIR "WORKDIR \$none": its argument is empty/],
+  ['VOLUME $none', /^Cannot expand VOLUME "VOLUME \$none": its argument is empty/],
+  ['STOPSIGNAL $none', /^Cannot expand STOPSIGNAL "STOPSIGNAL \$none": its argument is empty/],
   ['ENV $none=x', /^Cannot set the name "\$none"/],
   ['ENV a=${none?}', /"none" is not set/],
   ['EXPOSE http', /^Cannot parse port "http"/],
-  ['EXPOSE 8080:80', /^Cannot parse port "8080:80"/],
+  ['EXPOSE 1.2.3:80:80', /^Cannot parse port "1.2.3:80:80"/],
+  ['EXPOSE 80-81:90-92', /^Cannot parse port "80-81:90-92"/],
+  ['EXPOSE 80/http', /^Cannot parse port "80\/http"/],
   ['EXPOSE 70000', /^Cannot parse port/],
   ['EXPOSE 9-8', /^Cannot parse port/],
   ['ADD ${url}a b', /^Cannot build ADD with URL "https:\/\/example.com\/a"/],

@@ -8,6 +8,7 @@ import type {
   FromInstruction,
   KeyValue,
 } from './ast.js';
+import { placed } from './locate.js';
 import { parsePorts } from './ports.js';
 import { refuseUnsupported } from './unsupported.js';
 import { expandBody, expandWord, expandWords, type Lookup } from './words.js';
@@ -20,8 +21,8 @@ import { expandBody, expandWord, expandWords, type Lookup } from './words.js';
  */
 export const EXPANDED_PARTS: Readonly<Record<AnyInstruction['kind'], readonly string[]>> = {
   from: ['image', 'platform'],
-  copy: ['sources', 'destination', 'chown', 'chmod'],
-  add: ['sources', 'destination', 'chown', 'chmod', 'checksum'],
+  copy: ['sources', 'destination', 'chown', 'chmod', 'excludes'],
+  add: ['sources', 'destination', 'chown', 'chmod', 'excludes', 'checksum'],
   env: ['pairs'],
   label: ['pairs'],
   workdir: ['path'],
@@ -54,7 +55,21 @@ export function expandInstruction<I extends AnyInstruction>(
     refuseUnsupported(expanded);
     return expanded;
   } catch (error) {
-    throw error instanceof UserError ? error.at(instruction.source) : error;
+    throw placed(error, instruction);
+  }
+}
+
+/** Expands one word of an instruction: a default of ARG. Throws with the word's position. */
+export function expandPart(
+  instruction: AnyInstruction,
+  text: string,
+  lookup: Lookup,
+  escape: EscapeToken,
+): string {
+  try {
+    return expandWord(text, lookup, escape);
+  } catch (error) {
+    throw placed(error, instruction);
   }
 }
 
@@ -81,9 +96,9 @@ function expandAny(
     case 'label':
       return { ...instruction, pairs: instruction.pairs.map((pair) => expandPair(pair, word)) };
     case 'workdir':
-      return { ...instruction, path: notEmpty(instruction, word(instruction.path)) };
+      return { ...instruction, path: word(instruction.path) };
     case 'user':
-      return { ...instruction, user: notEmpty(instruction, word(instruction.user)) };
+      return { ...instruction, user: word(instruction.user) };
     case 'stopsignal':
       return { ...instruction, signal: notEmpty(instruction, word(instruction.signal)) };
     case 'volume':
@@ -111,9 +126,9 @@ function expandCopy(
   instruction: CopyInstruction | AddInstruction,
   lookup: Lookup,
   word: (text: string) => string,
-): Pick<CopyBase, 'sources' | 'destination' | 'chown' | 'chmod'> {
-  const { chown, chmod } = instruction;
-  const destination = notEmpty(instruction, word(instruction.destination));
+): Pick<CopyBase, 'sources' | 'destination' | 'chown' | 'chmod' | 'excludes'> {
+  const { chown, chmod, excludes } = instruction;
+  const destination = word(instruction.destination);
   const sources = instruction.sources.map((source) => {
     if (source.kind === 'path') return { ...source, path: word(source.path) };
     return source.expand ? { ...source, data: expandBody(source.data, lookup) } : source;
@@ -128,6 +143,7 @@ function expandCopy(
   return {
     sources,
     destination,
+    excludes: excludes.map(word),
     ...(chown !== undefined && { chown: word(chown) }),
     ...(chmod !== undefined && { chmod: word(chmod) }),
   };

@@ -1,5 +1,6 @@
-import { UserError } from '../util/errors.js';
+import type { UserError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
+import { PartError } from './locate.js';
 
 /** What a flag takes: `--x[=true|false]`, `--x=text`, or `--x=text` any number of times. */
 export type FlagKind = 'boolean' | 'text' | 'list';
@@ -38,7 +39,10 @@ export function parseFlags<const K extends FlagKinds>(
       continue;
     }
     if (before !== undefined) {
-      throw problem(keyword, `found --${name} twice, want it once`, `Remove one --${name}`);
+      throw problem(keyword, `found --${name} twice, want it once`, {
+        hint: `Remove one --${name}`,
+        part: { text: `--${name}`, last: true },
+      });
     }
     values[name] =
       kind === 'boolean' ? parseBoolean(keyword, name, text) : required(keyword, name, text);
@@ -54,17 +58,19 @@ function parseBoolean(keyword: string, name: string, text: string | undefined): 
     case 'false':
       return false;
     default:
-      throw problem(
-        keyword,
-        `found --${name}=${text ?? ''}, want true or false`,
-        `Write --${name} or --${name}=false`,
-      );
+      throw problem(keyword, `found --${name}=${text ?? ''}, want true or false`, {
+        hint: `Write --${name} or --${name}=false`,
+        part: { text: `--${name}=${text ?? ''}` },
+      });
   }
 }
 
 function required(keyword: string, name: string, text: string | undefined): string {
   if (text !== undefined) return text;
-  throw problem(keyword, `found --${name} without a value`, `Write --${name}=VALUE`);
+  throw problem(keyword, `found --${name} without a value`, {
+    hint: `Write --${name}=VALUE`,
+    part: { text: `--${name}` },
+  });
 }
 
 function unknownFlag(keyword: string, name: string, kinds: FlagKinds): UserError {
@@ -77,9 +83,16 @@ function unknownFlag(keyword: string, name: string, kinds: FlagKinds): UserError
       : known === ''
         ? `${keyword} has no flags; to end them, write -- before the arguments`
         : `${keyword} knows ${known}`;
-  return problem(keyword, `found the unknown flag --${name}`, hint);
+  return problem(keyword, `found the unknown flag --${name}`, {
+    hint,
+    part: { text: `--${name}` },
+  });
 }
 
-function problem(keyword: string, found: string, hint: string): UserError {
-  return new UserError('TSB_PARSE', `Cannot parse ${keyword}: ${found}`, { hint });
+function problem(
+  keyword: string,
+  found: string,
+  options: ConstructorParameters<typeof PartError>[2],
+): UserError {
+  return new PartError('TSB_PARSE', `Cannot parse ${keyword}: ${found}`, options);
 }

@@ -1,3 +1,5 @@
+import { UserError } from '../util/errors.js';
+
 /** One step of a compiled pattern: a character that passes, or a run of such characters. */
 export interface GlobToken {
   readonly kind: 'one' | 'star';
@@ -7,22 +9,35 @@ export interface GlobToken {
 /** What an automaton over `tokens` does: the states reached, one bit per token passed. */
 type States = boolean[];
 
+/** How many steps an automaton may still take. */
+export interface Budget {
+  steps: number;
+}
+
 /**
  * All lengths (in characters, ascending) at which `tokens` match a prefix of `characters` from
- * `start` on. Takes time proportional to pattern × text, whatever the pattern.
+ * `start` on. Takes time proportional to pattern × text, whatever the pattern; throws TSB_LIMIT
+ * when that is more than `budget` has left.
  */
 export function matchLengths(
   tokens: readonly GlobToken[],
   characters: readonly string[],
-  start = 0,
+  { start = 0, budget }: { start?: number; budget?: Budget } = {},
 ): number[] {
   let states: States = skipStars(tokens, [true]);
   const lengths = states[tokens.length] === true ? [0] : [];
   for (let at = start; at < characters.length && states.includes(true); at++) {
+    if (budget !== undefined && (budget.steps -= tokens.length) < 0) throw tooManySteps();
     states = skipStars(tokens, advance(tokens, states, characters[at] ?? ''));
     if (states[tokens.length] === true) lengths.push(at + 1 - start);
   }
   return lengths;
+}
+
+function tooManySteps(): UserError {
+  return new UserError('TSB_LIMIT', 'Cannot match a pattern: the value is too long for it', {
+    hint: 'Shorten the value, or do it in a RUN with sed',
+  });
 }
 
 /** Whether `tokens` match all of `characters`. */

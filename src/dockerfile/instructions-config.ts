@@ -17,35 +17,38 @@ import { parseJsonForm, splitBlanks, splitFirstBlank, splitWords } from './parse
 import { baseOf, malformed, type Request, requireRest } from './request.js';
 
 export function parseEnv(request: Request): EnvInstruction {
-  return { kind: 'env', ...baseOf(request), pairs: parsePairs(request) };
+  return { kind: 'env', ...baseOf(request), ...parsePairs(request) };
 }
 
 export function parseLabel(request: Request): LabelInstruction {
-  return { kind: 'label', ...baseOf(request), pairs: parsePairs(request) };
+  return { kind: 'label', ...baseOf(request), ...parsePairs(request) };
 }
 
 /** `key=value ...`; or, if the first word has no `=`, one `key value` up to the line's end. */
-function parsePairs(request: Request): KeyValue[] {
+function parsePairs(request: Request): { pairs: KeyValue[]; legacy?: true } {
   parseFlags(request.keyword, request.flags, {});
   const usage = `${request.keyword} NAME=VALUE`;
   const rest = requireRest(request, usage);
   const words = splitWords(rest, request.escape);
   if (words[0]?.includes('=') === true) {
-    return words.map((word) => splitPair(request, word, usage));
+    return { pairs: words.map((word) => splitPair(request, word, usage)) };
   }
   const [key, value] = splitFirstBlank(rest);
-  if (value !== undefined) return [{ key, value }];
+  if (value !== undefined) return { pairs: [{ key, value }], legacy: true };
   throw malformed(request, `found "${rest}", want a name and a value`, `Write ${usage}`);
 }
 
 function splitPair(request: Request, word: string, usage: string): KeyValue {
   const at = word.indexOf('=');
   if (at > 0) return { key: word.slice(0, at), value: word.slice(at + 1) };
-  if (at === 0) throw malformed(request, `found "${word}", want a name before =`, `Write ${usage}`);
+  if (at === 0) {
+    throw malformed(request, `found "${word}", want a name before =`, `Write ${usage}`, word);
+  }
   throw malformed(
     request,
     `found "${word}" without =, want NAME=VALUE`,
     `Write ${usage}, with quotes around a value that has blanks`,
+    word,
   );
 }
 

@@ -1,8 +1,8 @@
 /* COPY and ADD. */
-import { UserError } from '../util/errors.js';
 import type { AddInstruction, CopyInstruction, CopySource } from './ast.js';
 import { parseFlags } from './flags.js';
 import { type Heredoc, heredocText, parseHeredocWord } from './heredoc.js';
+import { PartError } from './locate.js';
 import { parseJsonForm, splitBlanks } from './parser.js';
 import { baseOf, malformed, type Request } from './request.js';
 import { expandWord } from './words.js';
@@ -89,6 +89,7 @@ function parseSourcesAndDestination(request: Request): {
       request,
       'found a heredoc as the destination, want a path',
       `Write ${request.keyword} ${destination} /path`,
+      destination,
     );
   }
   const bodies = [...request.heredocs];
@@ -100,6 +101,7 @@ function parseSourcesAndDestination(request: Request): {
       request,
       `found heredoc "${bodies[0]?.name ?? ''}" elsewhere than among the sources`,
       `Write ${request.keyword} <<NAME DESTINATION, without a blank behind <<`,
+      bodies[0]?.name,
     );
   }
   return { sources, destination };
@@ -123,9 +125,12 @@ function refuseVariables(request: Request, from: string): void {
     return undefined;
   });
   if (names.length === 0) return;
-  throw new UserError(
+  throw new PartError(
     'TSB_UNSUPPORTED',
     `Cannot parse ${request.keyword}: found a variable in --from=${from}, want a stage or an image`,
-    { hint: `Add a stage \`FROM ${from} AS NAME\` with a global ARG, and write --from=NAME` },
+    {
+      part: { text: from },
+      hint: `Add a stage \`FROM ${from} AS NAME\` with a global ARG, and write --from=NAME`,
+    },
   );
 }

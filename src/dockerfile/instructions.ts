@@ -29,6 +29,7 @@ import {
 } from './instructions-config.js';
 import { parseAdd, parseCopy } from './instructions-copy.js';
 import { type LogicalLine, readLogicalLines } from './lines.js';
+import { PartError, placed } from './locate.js';
 import { splitBlanks, splitLine } from './parser.js';
 import { baseOf, malformed, type Request, requireRest } from './request.js';
 
@@ -59,16 +60,15 @@ const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
 
 /** Parses one logical line. Throws TSB_PARSE with the line's position. */
 export function parseInstruction(line: LogicalLine, escape: EscapeToken): AnyInstruction {
-  const { text, source, heredocs } = line;
-  const { keyword, flags, rest } = splitLine(text, escape);
+  const { keyword, flags, rest } = splitLine(line.original, escape);
   const upper = keyword.toUpperCase();
-  const original = text.trim();
+  const { heredocs } = line;
   try {
     const parse = Object.hasOwn(PARSERS, upper) ? PARSERS[upper] : undefined;
     if (parse === undefined) throw unknownInstruction(keyword);
-    return parse({ keyword: upper, flags, rest, heredocs, original, source, escape });
+    return parse({ keyword: upper, flags, rest, heredocs, line, escape });
   } catch (error) {
-    throw error instanceof UserError ? error.at(source) : error;
+    throw placed(error, line);
   }
 }
 
@@ -93,10 +93,11 @@ export function parseTrigger(expression: string, image: string): Instruction {
 
 function unknownInstruction(keyword: string): UserError {
   const near = suggest(keyword, Object.keys(PARSERS));
-  return new UserError(
+  return new PartError(
     'TSB_PARSE',
     `Cannot parse "${keyword}": found an unknown instruction, want one like RUN or COPY`,
     {
+      part: { text: keyword },
       hint:
         near === undefined
           ? 'Put a \\ at the end of the line before, if this continues it'
@@ -115,6 +116,7 @@ function parseFrom(request: Request): FromInstruction {
       request,
       `found ${words.length} arguments, want IMAGE or IMAGE AS NAME`,
       `Write FROM ${image} AS NAME`,
+      words[1],
     );
   }
   const name = rawName?.toLowerCase();
@@ -123,6 +125,7 @@ function parseFrom(request: Request): FromInstruction {
       request,
       `found the stage name "${rawName ?? ''}", want letters, digits, - _ . after a first letter`,
       `Write FROM ${image} AS build`,
+      rawName,
     );
   }
   return {
@@ -137,7 +140,7 @@ function parseFrom(request: Request): FromInstruction {
 function parseOnbuild(request: Request): OnbuildInstruction {
   parseFlags('ONBUILD', request.flags, {});
   const text = requireRest(request, 'ONBUILD INSTRUCTION');
-  const line = { text, source: request.source, heredocs: request.heredocs };
+  const line = inner(request.line, text);
   refuseAsTrigger(line);
   const trigger = parseInstruction(line, request.escape);
   assert(trigger.kind !== 'from', 'FROM was refused as a trigger');
@@ -145,11 +148,29 @@ function parseOnbuild(request: Request): OnbuildInstruction {
   return { kind: 'onbuild', ...baseOf(request), expression: text + bodies.join(''), trigger };
 }
 
-function refuseAsTrigger({ text, source }: LogicalLine): void {
-  const keyword = (splitBlanks(text.trim())[0] ?? '').toUpperCase();
+/** The line of a trigger: what is left of the ONBUILD's. */
+function inner(line: LogicalLine, text: string): LogicalLine {
+  const { source, original, heredocs } = line;
+  const cut = original.length - text.length;
+  const joins = line.joins ?? [{ offset: 0, line: source.startLine, column: 1 }];
+  const shifted = joins
+    .filter(({ offset }, index) => offset > cut || (joins[index + 1]?.offset ?? Infinity) > cut)
+    .map((join) => ({
+      ...join,
+      offset: Math.max(0, join.offset - cut),
+      column: join.column + Math.max(0, cut - join.offset),
+    }));
+  return { source, original: text, heredocs, comments: [], joins: shifted };
+}
+
+function refuseAsTrigger(line: LogicalLine): void {
+  const word = splitBlanks(line.original)[0] ?? '';
+  const keyword = word.toUpperCase();
   if (!NOT_IN_ONBUILD.includes(keyword)) return;
-  throw new UserError('TSB_PARSE', `Cannot parse ONBUILD: found ${keyword} as its instruction`, {
-    hint: `Write ${keyword} without ONBUILD`,
-    source,
-  });
+  const error = new PartError(
+    'TSB_PARSE',
+    `Cannot parse ONBUILD: found ${keyword} as its instruction`,
+    { hint: `Write ${keyword} without ONBUILD`, part: { text: word } },
+  );
+  throw placed(error, line);
 }

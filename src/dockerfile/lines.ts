@@ -4,22 +4,24 @@
  *   logical      = first ( `\` newline ( comment | blank | next ) )*  heredoc-bodies
  *   first        without leading white space; empty ones and comments are skipped
  *   next         with its leading white space; a comment in between is dropped, a blank line
- *                as well (with a warning)
+ *                as well (a lint rule warns of it)
  *
  * The escape token continues a line if it is the last character but blanks and has none of its
  * kind before it. CRLF and a byte order mark are accepted; bodies of heredocs stay as they are.
  */
 import { type SourceRange, UserError } from '../util/errors.js';
-import type { BuildfileWarning, Directives, EscapeToken } from './ast.js';
+import type { BuildfileWarning, Directives, EscapeToken, Join } from './ast.js';
 import { DirectiveReader } from './directives.js';
 import { type Heredoc, type HeredocWord, heredocWords } from './heredoc.js';
+import { type Locatable, sourceOf } from './locate.js';
 import { parseJsonForm, splitLine } from './parser.js';
+import { trimEndOf, trimSpace, trimSpaceStart } from './space.js';
 
-/** An instruction's text with its continuations joined. */
-export interface LogicalLine {
-  readonly text: string;
-  readonly source: SourceRange;
+/** An instruction's text with its continuations joined; `original` is trimmed. */
+export interface LogicalLine extends Locatable {
   readonly heredocs: readonly Heredoc[];
+  readonly comments: readonly string[];
+  readonly blankLine?: number;
 }
 
 export interface LogicalLines {
@@ -39,39 +41,64 @@ export function readLogicalLines(text: string, file: string): LogicalLines {
   return { lines, directives, warnings };
 }
 
+/** What the continuations of a line add up to. */
+interface Joined {
+  readonly text: string;
+  readonly joins: Join[];
+  readonly blankLine: number | undefined;
+}
+
 class LineReader {
   readonly #file: string;
   /** With their line ends. */
   readonly #physical: readonly string[];
   readonly #directives: DirectiveReader;
-  readonly #warnings: BuildfileWarning[] = [];
   /** How many physical lines are consumed: the number of the last one, from 1. */
   #consumed = 0;
+  #comments: string[] = [];
 
   constructor(text: string, file: string) {
     this.#file = file;
     this.#physical = text.replace(/^\uFEFF/, '').match(/[^\n]*\n|[^\n]+$/g) ?? [];
     this.#directives = new DirectiveReader(file);
+    this.#directives.refuseOtherLanguages(this.#physical);
   }
 
   get directives(): Directives {
     return this.#directives.directives();
   }
 
-  get warnings(): BuildfileWarning[] {
-    return [...this.#directives.warnings, ...this.#warnings];
+  get warnings(): readonly BuildfileWarning[] {
+    return this.#directives.warnings;
   }
 
   next(): LogicalLine | undefined {
     for (let raw = this.#take(); raw !== undefined; raw = this.#take()) {
-      const first = trimEnd(raw).trimStart();
-      this.#directives.offer(first);
-      if (first === '' || isComment(first)) continue;
+      const first = trimSpaceStart(trimLineEnd(raw));
+      const isDirective = this.#directives.offer(first);
+      if (first === '' || isComment(first)) {
+        if (!isDirective) this.#keepComment(first);
+        continue;
+      }
       const startLine = this.#consumed;
-      const text = this.#joinContinuations(first);
-      if (text.trim() === '') continue;
-      const heredocs = this.#readHeredocs(text, startLine);
-      return { text, source: this.#range(startLine), heredocs };
+      const { text, joins, blankLine } = this.#joinContinuations(raw, first);
+      const original = trimSpace(text);
+      if (original === '') continue;
+      const line = {
+        original,
+        source: this.#range(startLine),
+        ...withJoins(joins, text.indexOf(original), startLine),
+      };
+      const heredocs = this.#readHeredocs(line);
+      const comments = this.#comments;
+      this.#comments = [];
+      return {
+        ...line,
+        source: this.#range(startLine),
+        heredocs,
+        comments,
+        ...(blankLine !== undefined && { blankLine }),
+      };
     }
     return undefined;
   }
@@ -85,80 +112,97 @@ class LineReader {
     return { file: this.#file, startLine, endLine };
   }
 
-  #joinContinuations(first: string): string {
-    const startLine = this.#consumed;
+  /** An empty line or comment parts those above it from the instruction. */
+  #keepComment(line: string): void {
+    const comment = trimSpace(line.slice(1));
+    if (comment === '') this.#comments = [];
+    else this.#comments.push(comment);
+  }
+
+  #joinContinuations(raw: string, first: string): Joined {
     let { text, continues } = cutContinuation(first, this.#directives.escape);
-    let hasBlankLine = false;
+    const column = trimLineEnd(raw).length - first.length + 1;
+    const joins: Join[] = [{ offset: 0, line: this.#consumed, column }];
+    let blankLine: number | undefined;
     while (continues) {
-      const raw = this.#take();
-      if (raw === undefined) break;
-      const line = trimEnd(raw);
+      const next = this.#take();
+      if (next === undefined) break;
+      const line = trimLineEnd(next);
       if (isComment(line)) continue;
-      if (line.trim() === '') {
-        hasBlankLine = true;
+      if (trimSpaceStart(line) === '') {
+        blankLine ??= this.#consumed;
         continue;
       }
+      joins.push({ offset: text.length, line: this.#consumed, column: 1 });
       const cut = cutContinuation(line, this.#directives.escape);
       text += cut.text;
       continues = cut.continues;
     }
-    if (hasBlankLine) {
-      this.#warnings.push({
-        message: 'A continued instruction has a blank line in it',
-        hint: 'Remove the blank line, or put a # on it',
-        source: this.#range(startLine),
-      });
-    }
-    return text;
+    return { text, joins, blankLine };
   }
 
-  #readHeredocs(text: string, startLine: number): Heredoc[] {
-    if (!canHaveHeredocs(text, this.#directives.escape)) return [];
-    return heredocWords(text).map((word) => ({
+  #readHeredocs(line: Locatable): Heredoc[] {
+    if (!canHaveHeredocs(line.original, this.#directives.escape)) return [];
+    return heredocWords(line.original).map((word) => ({
       ...word,
-      content: this.#readBody(word, startLine),
+      content: this.#readBody(word, line),
     }));
   }
 
-  #readBody(word: HeredocWord, startLine: number): string {
-    let content = '';
+  #readBody(word: HeredocWord, announced: Locatable): string {
+    const lines: string[] = [];
     for (let raw = this.#take(); raw !== undefined; raw = this.#take()) {
-      const line = trimEnd(raw);
+      const line = trimLineEnd(raw);
       const end = word.stripTabs ? line.replace(/^\t+/, '') : line;
-      if (end === word.name) return content;
-      content += raw;
+      if (end === word.name) return lines.join('');
+      lines.push(raw);
     }
+    const source = this.#range(announced.source.startLine);
     throw new UserError(
       'TSB_PARSE',
       `Cannot read heredoc "${word.name}": found the end of the file, want a line "${word.name}"`,
       {
         hint: `Put ${word.name} alone on a line, without blanks before or behind it`,
-        source: this.#range(startLine),
+        source: sourceOf({ ...announced, source }, { text: word.name }),
       },
     );
   }
 }
 
-function trimEnd(line: string): string {
-  return line.replace(/[\r\n]+$/, '');
+/** The joins as offsets of the trimmed text; none for a single line at column 1. */
+function withJoins(joins: Join[], trimmed: number, startLine: number): { joins?: Join[] } {
+  const shifted = joins
+    .filter(({ offset }, index) => offset >= trimmed || (joins[index + 1]?.offset ?? 1e9) > trimmed)
+    .map(({ offset, line, column }) => ({
+      offset: Math.max(0, offset - trimmed),
+      line,
+      column: column + Math.max(0, trimmed - offset),
+    }));
+  const [only] = shifted;
+  const isPlain = shifted.length === 1 && only?.line === startLine && only.column === 1;
+  return isPlain ? {} : { joins: shifted };
+}
+
+function trimLineEnd(line: string): string {
+  return trimEndOf(line, (ch) => ch === '\r' || ch === '\n');
 }
 
 function isComment(line: string): boolean {
-  return line.trimStart().startsWith('#');
+  return trimSpaceStart(line).startsWith('#');
 }
 
 function cutContinuation(line: string, escape: EscapeToken): { text: string; continues: boolean } {
-  const bare = line.replace(/[ \t]+$/, '');
+  const bare = trimEndOf(line, (ch) => ch === ' ' || ch === '\t');
   const continues = bare.endsWith(escape) && bare.at(-2) !== escape;
   return { text: continues ? bare.slice(0, -1) : line, continues };
 }
 
 /** Whether `<<` in this line announces a heredoc: RUN, COPY, ADD in their shell forms. */
 function canHaveHeredocs(text: string, escape: EscapeToken): boolean {
-  const { keyword, rest } = splitLine(text, escape);
-  const lower = keyword.toLowerCase();
-  if (lower === 'onbuild') return canHaveHeredocs(rest, escape);
-  return HEREDOC_KEYWORDS.includes(lower) && !isJson(rest);
+  if (!text.includes('<<')) return false;
+  let { keyword, rest } = splitLine(text, escape);
+  if (keyword.toLowerCase() === 'onbuild') ({ keyword, rest } = splitLine(rest, escape));
+  return HEREDOC_KEYWORDS.includes(keyword.toLowerCase()) && !isJson(rest);
 }
 
 function isJson(rest: string): boolean {

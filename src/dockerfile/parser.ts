@@ -3,8 +3,9 @@
  * away; `--` ends the flags. The rest is what the keyword makes of it: a JSON array or text,
  * white-space separated arguments, or words with their quotes.
  */
-import { UserError } from '../util/errors.js';
 import type { EscapeToken } from './ast.js';
+import { PartError } from './locate.js';
+import { isSpace, trimSpace, trimSpaceStart } from './space.js';
 
 /** A logical line in its parts; `keyword` as written. */
 export interface SplitLine {
@@ -18,20 +19,20 @@ const BLANKS = /[\t\v\f\r ]+/;
 
 /** Splits a logical line into keyword, flags and rest. */
 export function splitLine(line: string, escape: EscapeToken): SplitLine {
-  const trimmed = line.trim();
+  const trimmed = trimSpace(line);
   const blank = BLANKS.exec(trimmed);
   if (blank === null) return { keyword: trimmed, flags: [], rest: '' };
   const behind = trimmed.slice(blank.index + blank[0].length);
   const { flags, rest } = splitFlags(behind, escape);
-  return { keyword: trimmed.slice(0, blank.index), flags, rest: rest.trim() };
+  return { keyword: trimmed.slice(0, blank.index), flags, rest: trimSpace(rest) };
 }
 
 function splitFlags(text: string, escape: EscapeToken): { flags: string[]; rest: string } {
   const flags: string[] = [];
-  let rest = text.trimStart();
+  let rest = trimSpaceStart(text);
   while (rest.startsWith('--')) {
     const { word, length } = readFlag(rest, escape);
-    rest = rest.slice(length).trimStart();
+    rest = trimSpaceStart(rest.slice(length));
     if (word === '--') break;
     flags.push(word);
   }
@@ -48,7 +49,7 @@ function readFlag(text: string, escape: EscapeToken): { word: string; length: nu
     if (ch === quote) quote = undefined;
     else if (ch === escape) word += text.charAt(++at);
     else if (quote !== undefined) word += ch;
-    else if (/\s/.test(ch)) break;
+    else if (isSpace(ch)) break;
     else if (ch === "'" || ch === '"') quote = ch;
     else word += ch;
   }
@@ -72,7 +73,7 @@ export function splitFirstBlank(rest: string): [first: string, second: string | 
  * form). Throws TSB_PARSE for an array with anything but strings.
  */
 export function parseJsonForm(rest: string): string[] | undefined {
-  if (!rest.trimStart().startsWith('[')) return undefined;
+  if (!trimSpaceStart(rest).startsWith('[')) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(rest);
@@ -83,12 +84,19 @@ export function parseJsonForm(rest: string): string[] | undefined {
   if (!Array.isArray(value)) return undefined;
   return value.map((item: unknown) => {
     if (typeof item === 'string') return item;
-    throw new UserError(
+    const found = describeItem(item);
+    throw new PartError(
       'TSB_PARSE',
-      `Cannot parse JSON array: found ${JSON.stringify(item)} in it, want strings only`,
-      { hint: 'Put double quotes around each item' },
+      `Cannot parse JSON array: found ${found} in it, want strings only`,
+      { hint: 'Put double quotes around each item', part: { text: found } },
     );
   });
+}
+
+/** What stands in the place of a string. Not as JSON: it may be nested without end. */
+function describeItem(item: unknown): string {
+  if (Array.isArray(item)) return 'an array';
+  return typeof item === 'object' && item !== null ? 'an object' : String(item);
 }
 
 /** Splits into words as the shell would, each with its quotes and escapes as written. */
@@ -98,7 +106,7 @@ export function splitWords(rest: string, escape: EscapeToken): string[] {
   let quote: string | undefined;
   for (let at = 0; at < rest.length; at++) {
     const ch = rest.charAt(at);
-    if (quote === undefined && /\s/.test(ch)) {
+    if (quote === undefined && isSpace(ch)) {
       if (word !== undefined) words.push(word);
       word = undefined;
     } else if (ch === escape && quote !== "'") {

@@ -1,6 +1,8 @@
-import { type SourceRange, UserError } from '../util/errors.js';
+import { UserError } from '../util/errors.js';
 import type { CommandLine, EscapeToken, InstructionBase } from './ast.js';
 import type { Heredoc } from './heredoc.js';
+import type { LogicalLine } from './lines.js';
+import { PartError } from './locate.js';
 import { parseJsonForm } from './parser.js';
 
 /** One logical line on its way to a typed instruction. */
@@ -10,19 +12,32 @@ export interface Request {
   readonly flags: readonly string[];
   readonly rest: string;
   readonly heredocs: readonly Heredoc[];
-  readonly original: string;
-  readonly source: SourceRange;
+  readonly line: LogicalLine;
   readonly escape: EscapeToken;
 }
 
 /** The fields that every instruction takes over from its line. */
-export function baseOf({ source, original }: Request): InstructionBase {
-  return { source, original };
+export function baseOf({ line }: Request): InstructionBase {
+  const { source, original, joins, comments, blankLine } = line;
+  return {
+    source,
+    original,
+    ...(joins !== undefined && { joins }),
+    ...(comments.length > 0 && { comments }),
+    ...(blankLine !== undefined && { blankLine }),
+  };
 }
 
-/** The error for arguments that an instruction cannot have. */
-export function malformed({ keyword }: Request, found: string, hint: string): UserError {
-  return new UserError('TSB_PARSE', `Cannot parse ${keyword}: ${found}`, { hint });
+/** The error for arguments that an instruction cannot have; `part`: the words at fault. */
+export function malformed(
+  { keyword }: Request,
+  found: string,
+  hint: string,
+  part?: string,
+): UserError {
+  const message = `Cannot parse ${keyword}: ${found}`;
+  if (part === undefined) return new UserError('TSB_PARSE', message, { hint });
+  return new PartError('TSB_PARSE', message, { hint, part: { text: part } });
 }
 
 /** The rest of the line, which must not be empty; `usage` shows what belongs there. */

@@ -6,10 +6,13 @@
 import { UserError } from '../util/errors.js';
 import { codePoints, type GlobToken, matchLengths } from './glob.js';
 
+/** Of the automaton in one expansion: a replacement may try a long match at each character. */
+const STEPS_MAX = 20_000_000;
+
 /** `value` without its shortest (or, `greedy`, longest) prefix that matches. */
 export function trimPrefix(value: string, pattern: string, greedy: boolean): string {
   const characters = codePoints(value);
-  const lengths = matchLengths(compile(pattern), characters);
+  const lengths = matchLengths(compile(pattern), characters, { budget: { steps: STEPS_MAX } });
   const length = greedy ? lengths.at(-1) : lengths[0];
   return characters.slice(length ?? 0).join('');
 }
@@ -17,7 +20,9 @@ export function trimPrefix(value: string, pattern: string, greedy: boolean): str
 /** `value` without its shortest (or, `greedy`, longest) suffix that matches. */
 export function trimSuffix(value: string, pattern: string, greedy: boolean): string {
   const reversed = codePoints(value).reverse();
-  const lengths = matchLengths(compile(pattern).reverse(), reversed);
+  const lengths = matchLengths(compile(pattern).reverse(), reversed, {
+    budget: { steps: STEPS_MAX },
+  });
   const length = greedy ? lengths.at(-1) : lengths[0];
   return reversed
     .slice(length ?? 0)
@@ -32,12 +37,13 @@ export function replacePattern(
 ): string {
   const tokens = compile(pattern);
   const characters = codePoints(value);
+  const budget = { steps: STEPS_MAX };
   let result = '';
   let at = 0;
   // An empty match right behind a match does not count: ${v//*/x} is one x.
   let matchEnd = -1;
   while (at <= characters.length) {
-    const length = matchLengths(tokens, characters, at).at(-1);
+    const length = matchLengths(tokens, characters, { start: at, budget }).at(-1);
     if (length !== undefined && (length > 0 || at !== matchEnd)) {
       result += replacement;
       at += length;

@@ -13,10 +13,16 @@
 import { UserError } from '../util/errors.js';
 import type { EscapeToken } from './ast.js';
 import { codePoints } from './glob.js';
+import { PartError } from './locate.js';
 import { replacePattern, trimPrefix, trimSuffix } from './shell-pattern.js';
+import { isSpace } from './space.js';
 
 /** Of the values in one expansion: a few lines of ENV can double a value without end. */
 const VALUES_CHARS_MAX = 1024 * 1024;
+/** Of one ${…} in another. */
+const NESTING_MAX = 100;
+/** Of a text in a message; of a longer one, the part at fault is shown. */
+const SHOWN_CHARS_MAX = 200;
 
 /** The value of a variable; undefined: it is not set. */
 export type Lookup = (name: string) => string | undefined;
@@ -59,7 +65,7 @@ class WordList {
 
   add(text: string): void {
     for (const character of text) {
-      if (!/\s/.test(character)) this.#word += character;
+      if (!isSpace(character)) this.#word += character;
       else this.end();
     }
   }
@@ -81,6 +87,9 @@ class Lexer {
   readonly #lookup: Lookup;
   #rawEscapes: boolean;
   #at = 0;
+  /** Where the construct begins that is being read: what an error points at. */
+  #start = 0;
+  #depth = 0;
   #valuesChars = 0;
 
   constructor(source: string, options: LexOptions, lookup: Lookup) {
@@ -101,7 +110,7 @@ class Lexer {
   }
 
   run(): { text: string; words: string[] } {
-    return this.#until(undefined);
+    return this.#until(undefined, this.#rawEscapes);
   }
 
   #peek(): string | undefined {
@@ -112,8 +121,29 @@ class Lexer {
     return this.#characters[this.#at++];
   }
 
-  /** Expands up to `stop`, which is consumed; undefined: up to the end of the text. */
-  #until(stop: string | undefined): { text: string; words: string[] } {
+  /**
+   * Expands up to `stop`, which is consumed; undefined: up to the end of the text. In patterns
+   * escapes are kept, because they mean something there; not in a word inside of a pattern.
+   */
+  #until(stop: string | undefined, rawEscapes: boolean): { text: string; words: string[] } {
+    if (++this.#depth > NESTING_MAX) {
+      throw new UserError(
+        'TSB_LIMIT',
+        `Cannot expand variables: found more than ${NESTING_MAX} of them inside of each other`,
+        { hint: 'Give the inner one a name of its own, with ARG' },
+      );
+    }
+    const [before, start] = [this.#rawEscapes, this.#start];
+    this.#rawEscapes = rawEscapes;
+    const result = this.#read(stop);
+    this.#rawEscapes = before;
+    this.#start = start;
+    this.#depth--;
+    return result;
+  }
+
+  #read(stop: string | undefined): { text: string; words: string[] } {
+    const start = this.#start;
     let text = '';
     const words = new WordList();
     for (let ch = this.#peek(); ch !== undefined; ch = this.#peek()) {
@@ -140,6 +170,7 @@ class Lexer {
         words.add(ch);
       }
     }
+    this.#start = start;
     if (stop !== undefined) this.#fail(`the ${quote(stop)} is missing`, 'Close the ${…}');
     words.end();
     return { text, words: words.words };
@@ -150,6 +181,7 @@ class Lexer {
   }
 
   #quoting(ch: string): string {
+    this.#start = this.#at;
     if (ch === "'") return this.#singleQuoted();
     return ch === '"' ? this.#doubleQuoted() : this.#heredocStart();
   }
@@ -208,6 +240,7 @@ class Lexer {
   }
 
   #dollar(): string {
+    this.#start = this.#at;
     this.#at++;
     if (this.#peek() === '{') {
       this.#at++;
@@ -267,7 +300,7 @@ class Lexer {
     if (operator === undefined) this.#fail('the "}" is missing', 'Close the ${…}');
     const colon = emptyIsUnset ? ':' : '';
     if (!'+-?'.includes(operator)) this.#unknownOperator(name, colon + operator);
-    const word = this.#until('}').text;
+    const word = this.#until('}', false).text;
     const value = this.#lookup(name);
     if (value === undefined && this.#options.keepUnset) {
       return `\${${name}${colon}${operator}${word}}`;
@@ -281,7 +314,7 @@ class Lexer {
   }
 
   #trim(name: string, operator: '#' | '%'): string {
-    const word = this.#rawUntil('}');
+    const word = this.#until('}', true).text;
     const value = this.#lookup(name);
     if (value === undefined && this.#options.keepUnset) return `\${${name}${operator}${word}}`;
     const greedy = word.startsWith(operator);
@@ -293,22 +326,13 @@ class Lexer {
   #replace(name: string): string {
     const all = this.#peek() === '/';
     if (all) this.#at++;
-    const pattern = this.#rawUntil('/');
-    const replacement = this.#rawUntil('}');
+    const pattern = this.#until('/', true).text;
+    const replacement = this.#until('}', true).text;
     const value = this.#lookup(name);
     if (value === undefined && this.#options.keepUnset) {
       return `\${${name}/${pattern}/${replacement}}`;
     }
     return replacePattern(value ?? '', { pattern, replacement, all });
-  }
-
-  /** Like `#until`, with escapes kept: they mean something to the pattern. */
-  #rawUntil(stop: string): string {
-    const before = this.#rawEscapes;
-    this.#rawEscapes = true;
-    const { text } = this.#until(stop);
-    this.#rawEscapes = before;
-    return text;
   }
 
   #unknownOperator(name: string, operator: string): never {
@@ -319,7 +343,12 @@ class Lexer {
   }
 
   #fail(found: string, hint: string): never {
-    throw new UserError('TSB_PARSE', `Cannot expand ${quote(this.#source)}: ${found}`, { hint });
+    const text = this.#characters.slice(this.#start, this.#at).join('');
+    const shown = this.#source.length > SHOWN_CHARS_MAX ? text : this.#source;
+    throw new PartError('TSB_PARSE', `Cannot expand ${quote(shown)}: ${found}`, {
+      hint,
+      part: { text },
+    });
   }
 }
 

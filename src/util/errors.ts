@@ -5,6 +5,15 @@ export interface SourceRange {
   readonly file: string;
   readonly startLine: number;
   readonly endLine: number;
+  /** The characters that are meant, where they are known. */
+  readonly at?: SourcePoint;
+}
+
+/** Some characters of one line; `column` in UTF-16 units, as editors count. */
+export interface SourcePoint {
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
 }
 
 /** What a {@link UserError} carries besides its message. */

@@ -51,7 +51,8 @@ export function renameName(tree: Tree, rename: RenameNames, owner: Owner): void 
     assertReplaceable(tree, node, target, isInside(parent, target));
     removeName(tree, newParent, newName, target);
   }
-  if (newParent === parent) tree.renameListed(parent, name, newName);
+  // What is replaced has its place in the listing already.
+  if (newParent === parent && target === undefined) tree.renameListed(parent, name, newName);
   tree.detach(parent, name, node);
   tree.attach(newParent, newName, node);
   if ((flags & RENAME_WHITEOUT) !== 0) {

@@ -134,6 +134,9 @@ export const IN_HEADER = {
 /** struct fuse_out_header: u32 len, i32 error (negative errno), u64 unique. */
 export const OUT_HEADER = { bytes: 16, len: 0, error: 4, unique: 8 } as const;
 
+/** enum fuse_notify_code. */
+export const FUSE_NOTIFY_INVAL_INODE = 2;
+
 /** struct fuse_dirent: u64 ino off, u32 namelen type, then the name, padded to 8 bytes. */
 export const DIRENT_BYTES = 24;
 /** struct fuse_entry_out: u64 nodeid generation, both validities, fuse_attr. */

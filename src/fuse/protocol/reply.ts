@@ -3,7 +3,7 @@
  * of linux/fuse.h (7.45). For example an error ENOENT for the request with unique 0x22:
  * `10 00 00 00  fe ff ff ff  22 00 00 00 00 00 00 00`.
  */
-import { OUT_HEADER } from './abi.js';
+import { FUSE_NOTIFY_INVAL_INODE, OUT_HEADER } from './abi.js';
 import type { Attr, Entry, Opened, StatFs } from '../filesystem.js';
 
 const TWO_32 = 2 ** 32;
@@ -46,6 +46,11 @@ export class Reply {
   /** Completes the header of a success. */
   succeed(): void {
     this.#finish(0);
+  }
+
+  /** Completes the header of a message to the kernel: its code is where replies have the error. */
+  notify(code: number): void {
+    this.#finish(code);
   }
 
   #finish(error: number): void {
@@ -188,4 +193,16 @@ export function encodeInit(reply: Reply, init: InitOut): void {
   reply.u16(0);
   reply.u32(init.flags2);
   reply.zeros(28);
+}
+
+/**
+ * A message that no request asked for (unique 0): the kernel drops the attributes of an inode, and
+ * all that it keeps of its content. fuse_notify_inval_inode_out, 24 bytes: ino, off, len (0: all).
+ */
+export function encodeInvalInode(nodeid: number): Buffer {
+  const message = new Reply(24);
+  message.u64(nodeid);
+  message.zeros(16);
+  message.notify(FUSE_NOTIFY_INVAL_INODE);
+  return message.buffer;
 }

@@ -96,12 +96,14 @@ export function serveChannel(
   }
 }
 
-/** Sends the slot's reply once; a reply that the kernel finds malformed is replaced by EIO. */
+/** Sends the slot's notice and its reply, once; a reply that the kernel finds malformed is replaced by EIO. */
 export function send(
   session: Session,
   slot: Slot,
   write: (reply: Buffer, length: number) => number,
 ): void {
+  // ENOENT: the kernel has forgotten the node, and keeps nothing of it.
+  if (slot.notice !== undefined) write(slot.notice, slot.notice.length);
   let status = write(slot.reply.buffer, slot.reply.length);
   if (status === EINVAL) {
     session.abandon(slot, 'the kernel refused a reply');

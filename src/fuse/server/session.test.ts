@@ -375,3 +375,26 @@ test('a name that no directory can have is EIO, but LOOKUP takes dots', () => {
     [-5, -5],
   ]);
 });
+
+test('what the kernel keeps of a changed directory is dropped before it is listed again', () => {
+  const fileSystem: FileSystem = { ...EMPTY, unlink: () => undefined, readdir: () => undefined };
+  const read = Buffer.alloc(40);
+  read.writeUInt32LE(4096, 16);
+  const { sent } = answers(fileSystem, [
+    request(OPCODE.FUSE_READDIR, read),
+    request(OPCODE.FUSE_UNLINK, NAME),
+    request(OPCODE.FUSE_READDIR, read),
+    request(OPCODE.FUSE_READDIR, read),
+  ]);
+  const drop = '0100000000000000'.padEnd(48, '0');
+  assert.deepEqual(
+    sent.map(({ unique, error, payload }) => [unique === 0n, error, payload.toString('hex')]),
+    [
+      [false, 0, ''],
+      [false, 0, ''],
+      [true, 2, drop],
+      [false, 0, ''],
+      [false, 0, ''],
+    ],
+  );
+});

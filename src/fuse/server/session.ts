@@ -20,9 +20,10 @@ import { DIRECTORY_OPERATIONS } from '../protocol/operations-directory.js';
 import { FILE_OPERATIONS } from '../protocol/operations-file.js';
 import { NODE_OPERATIONS } from '../protocol/operations-node.js';
 import { XATTR_OPERATIONS } from '../protocol/operations-xattr.js';
-import { Reply, encodeInit } from '../protocol/reply.js';
+import { Reply, encodeInit, encodeInvalInode } from '../protocol/reply.js';
 import { RequestCaller } from '../protocol/request-caller.js';
 import { decodeInit } from '../protocol/request.js';
+import { StaleListings } from './stale-listings.js';
 
 /** Takes what went wrong inside a file system; pino's loggers fit. Called synchronously. */
 export interface FuseLogger {
@@ -63,6 +64,8 @@ export class Slot implements Exchange {
   readonly cursor: Cursor;
   readonly reply: Reply;
   connection: Connection;
+  /** To be sent before the reply. */
+  notice: Buffer | undefined;
   opcode = 0;
   nodeid: NodeId = 0;
   caller: RequestCaller = new RequestCaller(0, 0, 0);
@@ -92,6 +95,7 @@ export class Session {
   readonly #operations: readonly (Operation | undefined)[];
   /** Who waits for promises, by `unique`. */
   readonly #waiting = new Map<bigint, RequestCaller>();
+  readonly #listings = new StaleListings();
   #connection: Connection;
 
   constructor(fileSystem: FileSystem, options: MountOptions, logger: FuseLogger) {
@@ -146,7 +150,7 @@ export class Session {
       case OPCODE.FUSE_DESTROY:
         return succeed(slot);
       default:
-        return this.#operate(slot);
+        return this.#operate(slot, length);
     }
   }
 
@@ -160,6 +164,7 @@ export class Session {
     const { cursor, request } = slot;
     slot.reply.begin(request, IN_HEADER.unique);
     slot.connection = this.#connection;
+    slot.notice = undefined;
     cursor.reset(IN_HEADER.len, length);
     const declared = cursor.u32();
     slot.opcode = cursor.u32();
@@ -171,11 +176,12 @@ export class Session {
     cursor.reset(IN_HEADER.bytes, length - extensionBytes);
   }
 
-  #operate(slot: Slot): Outcome | Promise<Outcome> {
+  #operate(slot: Slot, length: number): Outcome | Promise<Outcome> {
     const operation = this.#operations[slot.opcode];
     if (operation === undefined) {
       return fail(slot, slot.opcode === OPCODE.FUSE_IOCTL ? ENOTTY : ENOSYS);
     }
+    if (this.#listings.see(slot, length)) slot.notice = encodeInvalInode(slot.nodeid);
     const result = operation.call(this.#fileSystem as Required<FileSystem>, slot);
     if (result instanceof Promise) return this.#settle(slot, operation, result);
     operation.encode(slot, result);
@@ -224,6 +230,7 @@ export class Session {
   #forget({ opcode, nodeid, cursor }: Slot): Outcome {
     try {
       if (opcode === OPCODE.FUSE_FORGET) {
+        this.#listings.forget(nodeid);
         this.#fileSystem.forget(nodeid, cursor.u64());
         return 'silent';
       }
@@ -231,6 +238,7 @@ export class Session {
       cursor.skip(4);
       for (let index = 0; index < count; index++) {
         const node = cursor.u64();
+        this.#listings.forget(node);
         this.#fileSystem.forget(node, cursor.u64());
       }
     } catch (error) {

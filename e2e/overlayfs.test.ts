@@ -162,6 +162,17 @@ describe('tsbuild-overlayfs', () => {
       ! mountpoint -q mnt; says 'is in use'; test "$(cat upper/open)" = before`);
   });
 
+  test('is not unmounted while files are open, but lazily, and written when they are closed', (t) => {
+    if (!requires(t, 'root', 'fuse')) return;
+    run(`${LAYERS}
+      ours; exec 5> mnt/open; echo early >&5
+      fails umount mnt; says busy; mountpoint -q mnt; echo more >> mnt/f
+      umount -l mnt; ! mountpoint -q mnt; test -z "$(ls mnt)"
+      (sleep 0.5; echo late >&5) & exec 5>&-
+      overlayfs --wait upper; test "$(cat upper/open)" = "$(printf 'early\\nlate')"
+      test "$(tail -n 1 upper/f)" = more; test -z "$(ls work)"`);
+  });
+
   test('has a second mount of the same upper directory wait', (t) => {
     if (!requires(t, 'root', 'fuse')) return;
     run(`${LAYERS}

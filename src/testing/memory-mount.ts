@@ -63,12 +63,19 @@ export class MemoryMount implements AsyncDisposable {
 
   /** Unmounts, by force: also while requests wait; the server's last line and exit code. */
   async end({ force = false }: { force?: boolean } = {}): Promise<[unknown, unknown]> {
-    const exited = once(this.#server, 'exit');
+    const ended = this.ended();
     // By force, what waits is ended first, and the mount is in use until then.
     const umount = force
       ? `until umount -f '${this.#dir}'; do sleep 0.1; done`
       : `umount '${this.#dir}'`;
     this.run(`cd /; ${umount}`);
+    return ended;
+  }
+
+  /** Waits until the server has ended by itself: its last line and exit code. */
+  async ended(): Promise<[unknown, unknown]> {
+    const { exitCode } = this.#server;
+    const exited = exitCode === null ? once(this.#server, 'exit') : [exitCode];
     return [(await this.#lines.next()).value, (await exited)[0]];
   }
 

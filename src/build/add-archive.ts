@@ -60,7 +60,10 @@ export async function isArchive({ info, read }: ArchiveProbe): Promise<boolean> 
  * xattrs, links. Paths resolve inside the image alone; an entry that leads out with `..` is
  * refused.
  */
-export async function addArchive(probe: ArchiveProbe, target: CopyTarget): Promise<void> {
+export async function addArchive(
+  probe: Pick<ArchiveProbe, 'read'>,
+  target: CopyTarget,
+): Promise<void> {
   const unpacker = new Unpacker(target);
   for await (const item of readEntries(plainBytes(probe.read()))) {
     target.signal.throwIfAborted();
@@ -116,7 +119,11 @@ class Unpacker {
     const { destination, changes, nowMs } = this.#target;
     const base = destination.path === '/' ? '' : byteNameOf(destination.path);
     const path = ([base, ...names].join('/') || '/') as ByteName;
-    return makeDirectory(this.#tree, path, newDirectoryMeta(changes.owner, nowMs));
+    return makeDirectory(
+      this.#tree,
+      path,
+      newDirectoryMeta({ ...changes, changeMode: undefined }, nowMs),
+    );
   }
 
   #link(parent: TreeNode, name: ByteName, entry: TarEntry): void {

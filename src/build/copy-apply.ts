@@ -31,15 +31,15 @@ export interface CopyTarget {
   readonly signal: AbortSignal;
 }
 
-const DIRECTORY_MODE = S_IFDIR | 0o755;
+const DIRECTORY_MODE = 0o755;
 const ROOT: Owner = { uid: 0, gid: 0 };
 /** Lets timers, signals and output have their turn after this many files. */
 const FILES_PER_TURN = 64;
 
 /** The metadata of a directory that exists only because something is copied into it. */
-export function newDirectoryMeta(owner: Owner | undefined, nowMs: number): InodeMeta {
+export function newDirectoryMeta({ owner, changeMode }: MetaChanges, nowMs: number): InodeMeta {
   return {
-    mode: DIRECTORY_MODE,
+    mode: S_IFDIR | ((changeMode?.absolute ?? DIRECTORY_MODE) & 0o777),
     ...(owner ?? ROOT),
     mtimeSec: Math.floor(nowMs / 1000),
     mtimeNsec: (nowMs % 1000) * 1e6,
@@ -70,6 +70,8 @@ export class Copier<Node> {
     if (source.info.kind === 'dir') {
       const dir = this.#makeDirectory(byteNameOf(path));
       for (const entry of source.entries) await this.#place(dir, entry, path);
+      const { mtimeSec: sec, mtimeNsec: nsec } = source.info.meta;
+      if (dir !== tree.root) tree.setMeta(dir, { mtime: { sec, nsec } });
       return;
     }
     const existing = find(tree, byteNameOf(path));
@@ -89,7 +91,7 @@ export class Copier<Node> {
 
   #makeDirectory(path: ByteName): TreeNode {
     const { tree, changes, nowMs } = this.#target;
-    return makeDirectory(tree, path, newDirectoryMeta(changes.owner, nowMs));
+    return makeDirectory(tree, path, newDirectoryMeta(changes, nowMs));
   }
 
   async #place(parent: TreeNode, entry: CopyEntry<Node>, parentPath: string): Promise<void> {
@@ -115,8 +117,9 @@ export class Copier<Node> {
     }
     const dir = existing ?? tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta));
     for (const child of entry.entries) await this.#place(dir, child, path);
+    if (entry.isParent && existing !== undefined) tree.setMeta(dir, { mode: info.meta.mode });
     // Last: what is put into the directory moves its time.
-    tree.setMeta(dir, nodeMeta(meta));
+    else tree.setMeta(dir, nodeMeta(meta));
   }
 
   async #placeFile(node: Node, placement: Placement): Promise<void> {

@@ -2,6 +2,7 @@ import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
 import type { InodeMeta } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
+import type { GoMatcher } from '../dockerfile/go-match.js';
 import { compileGoMatch, hasWildcard } from '../dockerfile/go-match.js';
 import { UserError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
@@ -66,35 +67,72 @@ export function pathParts(path: string): ByteName[] {
 }
 
 /**
- * What a source word of COPY or ADD means: itself, or what its wildcards (Go's filepath.Match, a
- * component at a time) find, in byte order. The last component's link is followed too. Links lead
- * nowhere but below the root: `..` and absolute targets start there.
+ * What a source word of COPY or ADD means: itself, or what its wildcards (Go's filepath.Match)
+ * find, in byte order. From the first wildcard on, links are not followed on the way, only the
+ * last component's. Links lead nowhere but below the root: `..` and absolute targets start there.
+ * `shown`: the word as messages quote it.
  */
-export function findMatches<Node>(files: SourceFiles<Node>, word: string): Match<Node>[] {
-  let paths: ByteName[][] = [[]];
-  for (const part of pathParts(word)) {
-    const text = displayName(part);
-    paths = hasWildcard(text)
-      ? paths.flatMap((path) => expand(files, path, text))
-      : paths.map((path) => [...path, part]);
+export function findMatches<Node>(
+  files: SourceFiles<Node>,
+  word: string,
+  shown: string = word,
+): Match<Node>[] {
+  const parts = pathParts(word);
+  const first = parts.findIndex((part) => hasWildcard(displayName(part)));
+  if (first < 0) return [follow(files, parts, shown)];
+  const start = follow(files, parts.slice(0, first), shown);
+  let found: Found<Node>[] = [{ path: parts.slice(0, first), node: start.node }];
+  for (const part of parts.slice(first)) {
+    const matches = compileGoMatch(displayName(part));
+    found = found.flatMap((dir) => expand(files, dir, matches));
   }
-  const isPattern = hasWildcard(word);
-  return paths.flatMap((path) => {
-    const node = resolve(files, path);
-    if (node !== undefined) return [{ path: path.join('/') as ByteName, node }];
-    if (isPattern) return [];
-    throw missing(files, path, word);
-  });
+  return found.map(({ path }) => follow(files, path, shown));
 }
 
-function expand<Node>(files: SourceFiles<Node>, dir: ByteName[], pattern: string): ByteName[][] {
-  const node = resolve(files, dir);
-  if (node === undefined || files.info(node).kind !== 'dir') return [];
-  const matches = compileGoMatch(pattern);
+/** What `--parents` makes of a word: what is walked, and the pattern of what is taken from it. */
+export interface ParentsWord {
+  /** What stands before `/./`; the root where there is none. */
+  readonly pivot: string;
+  /** Below the pivot; empty: everything. */
+  readonly pattern: string;
+}
+
+/** Splits a source word of `COPY --parents` at its first `/./`. */
+export function splitParentsWord(word: string): ParentsWord {
+  const at = word.indexOf('/./');
+  const pattern = at < 0 ? word : word.slice(at + 3);
+  return {
+    pivot: at < 0 ? '/' : word.slice(0, at),
+    pattern: pathParts(pattern).map(displayName).join('/'),
+  };
+}
+
+/** A file of that many names, as found. */
+interface Found<Node> {
+  readonly path: readonly ByteName[];
+  readonly node: Node;
+}
+
+function expand<Node>(
+  files: SourceFiles<Node>,
+  { path, node }: Found<Node>,
+  matches: GoMatcher,
+): Found<Node>[] {
+  if (files.info(node).kind !== 'dir') return [];
   return files
     .children(node)
     .filter(([name]) => matches(displayName(name)))
-    .map(([name]) => [...dir, name]);
+    .map(([name, child]) => ({ path: [...path, name], node: child }));
+}
+
+function follow<Node>(
+  files: SourceFiles<Node>,
+  path: readonly ByteName[],
+  word: string,
+): Match<Node> {
+  const node = resolve(files, path);
+  if (node === undefined) throw missing(files, path, word);
+  return { path: path.join('/') as ByteName, node };
 }
 
 /** The node at a path, links followed below the root. Undefined: it leads nowhere. */

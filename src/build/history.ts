@@ -15,10 +15,15 @@ export function runHistory(
 
 /** `COPY --chown=1:1 a b /dir/`. A heredoc is shown by its name. */
 export function copyHistory(
-  instruction: CopyBase & { readonly kind: 'copy' | 'add'; readonly from?: string },
+  instruction: CopyBase & {
+    readonly kind: 'copy' | 'add';
+    readonly from?: string;
+    readonly parents?: boolean;
+  },
 ): string {
-  const { kind, chown, chmod, from, sources, destination } = instruction;
+  const { kind, chown, chmod, from, parents, sources, destination } = instruction;
   const flags = [
+    ...(parents === true ? ['--parents'] : []),
     ...(from === undefined ? [] : [`--from=${from}`]),
     ...(chown === undefined ? [] : [`--chown=${chown}`]),
     ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),

@@ -4,6 +4,7 @@ import { findAlias, putAlias } from '../cache/records.js';
 import type { Place } from '../cache/records.js';
 import { ImageTree } from '../overlay/image-tree.js';
 import { assertNever } from '../util/assert.js';
+import { Cleanup } from '../util/cleanup.js';
 import { editContainer } from '../oci/edit-config.js';
 import { nextWorkdir } from './container-settings.js';
 import type { Vertex } from './events.js';
@@ -11,9 +12,11 @@ import { copyHistory, runHistory } from './history.js';
 import { openOverlay } from './image-access.js';
 import { ImageFiles } from './image-files.js';
 import type { FilesOf } from './plan.js';
-import { resolveFrom } from './plan.js';
+import { resolveFrom, resolveMountFrom } from './plan.js';
 import { explainFailure } from './positioned.js';
 import type { RunningVertex } from './progress.js';
+import type { PrepareMounts } from './run-mounts.js';
+import { parseMounts, prepareMounts } from './run-mounts.js';
 import { visibleArgs } from './scope.js';
 import type { Session } from './session.js';
 import type { StageRun } from './stage.js';
@@ -41,10 +44,14 @@ export async function applyFileInstruction(
     ...[instruction.kind, instruction.original],
   ];
   const source = await sourceOf(run, instruction);
+  const mounts = await mountsOf(run, state, instruction);
+  await using cleanup = new Cleanup();
   const startMs = performance.now();
   const result = await session.progress.run(vertex, async (running) => {
     try {
-      return await carryOut(session, state, { instruction, place, running, source });
+      return await carryOut(session, state, {
+        ...{ instruction, place, running, source, mounts, cleanup },
+      });
     } catch (error) {
       throw explainFailure(error, session.store.root);
     }
@@ -67,6 +74,29 @@ interface Work {
   readonly place: Place;
   readonly running: RunningVertex;
   readonly source: CopySource | undefined;
+  readonly mounts: MountsOf;
+  /** Ends with the step. */
+  readonly cleanup: Cleanup;
+}
+
+/** The mounts of a RUN, and where the `from` of each leads. */
+type MountsOf = Pick<PrepareMounts, 'mounts' | 'from'>;
+
+/** Waits for the stages and images that the mounts of a RUN show. */
+async function mountsOf(
+  run: StageRun,
+  state: StageState,
+  instruction: FileInstruction,
+): Promise<MountsOf> {
+  if (instruction.kind !== 'run') return { mounts: [], from: [] };
+  const { stages, planned, resolve, escape } = run;
+  const mounts = parseMounts(instruction, state, escape);
+  const from = mounts.map(async (mount) => {
+    if (!('from' in mount) || mount.from === undefined) return undefined;
+    const files = resolveMountFrom(mount.from, { stages, index: planned.stage.index });
+    return { state: await resolve(files, undefined), what: whatOf(files, stages) };
+  });
+  return { mounts, from: await Promise.all(from) };
 }
 
 /** Waits for the stage or image that a COPY copies from; undefined: the build context. */
@@ -83,7 +113,9 @@ async function carryOut(session: Session, state: StageState, work: Work): Promis
   const { instruction, place, running, source } = work;
   switch (instruction.kind) {
     case 'run': {
-      const step = { instruction, state };
+      const { mounts: written, cleanup } = work;
+      const mounts = await prepareMounts(session, { state, ...written, cleanup });
+      const step = { instruction, state, mounts };
       const result = await cachedStep(session, running, {
         place,
         parts: runParts(session, step),
@@ -175,8 +207,17 @@ function afterwards(
       return withStep(state, { createdBy, createdMs, layer }, { key });
     }
     case 'add':
-    case 'copy':
-      return withStep(state, { createdBy: copyHistory(instruction), createdMs, layer }, { key });
+    case 'copy': {
+      // A linked layer is the same on any parent: its key says nothing of the files below.
+      const whole = instruction.link
+        ? cacheKeyOf([
+            ['below', state.key],
+            ['link', key],
+          ])
+        : key;
+      const createdBy = copyHistory(instruction);
+      return withStep(state, { createdBy, createdMs, layer }, { key: whole });
+    }
     case 'workdir': {
       const directory = workdirOf(state, instruction.path);
       const image = editContainer(state.image, { WorkingDir: directory });

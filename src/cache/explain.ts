@@ -11,6 +11,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   network: 'the network mode changed',
   epoch: 'SOURCE_DATE_EPOCH changed',
   content: 'what is copied changed',
+  owner: 'the ids of --chown changed',
 };
 
 /** The reason that is none: the first build of a step. */

@@ -1,6 +1,6 @@
 /* The one place that knows what the parser understands and the builder does not do yet. */
 import { UserError } from '../util/errors.js';
-import type { AddInstruction, AnyInstruction, CopyInstruction, RunInstruction } from './ast.js';
+import type { AddInstruction, AnyInstruction, RunInstruction } from './ast.js';
 
 interface Refusal {
   readonly what: string;
@@ -26,8 +26,6 @@ function findRefusal(instruction: AnyInstruction): Refusal | undefined {
   switch (instruction.kind) {
     case 'run':
       return refuseRun(instruction);
-    case 'copy':
-      return refuseCopy(instruction);
     case 'add':
       return refuseAdd(instruction);
     case 'onbuild':
@@ -48,20 +46,10 @@ function refuseRun({ mounts, security, devices }: RunInstruction): Refusal | und
   return undefined;
 }
 
-function refuseCopy({ parents, excludes }: CopyInstruction): Refusal | undefined {
-  if (parents) return { what: '--parents', hint: 'Write one COPY for each directory' };
-  if (excludes.length > 0) return { what: '--exclude', hint: 'Use .dockerignore' };
-  return undefined;
-}
-
 function refuseAdd(instruction: AddInstruction): Refusal | undefined {
-  const { excludes, checksum, keepGitDir, unpack, sources } = instruction;
-  if (excludes.length > 0) return { what: '--exclude', hint: 'Use .dockerignore' };
+  const { checksum, keepGitDir, sources } = instruction;
   if (checksum !== undefined) return { what: '--checksum', hint: 'Run sha256sum -c in a RUN' };
   if (keepGitDir !== undefined) return { what: '--keep-git-dir', hint: 'Run git clone in a RUN' };
-  if (unpack !== undefined) {
-    return { what: '--unpack', hint: 'Use ADD to unpack, COPY to keep the archive' };
-  }
   for (const source of sources) {
     if (source.kind !== 'path') continue;
     if (isGitRepository(source.path)) {

@@ -103,17 +103,32 @@ export class TestBuilds {
 
   /** How many names each file of the last build's image has, by path; no directories. */
   async linkCounts(): Promise<Record<string, number>> {
+    return await this.#collect((node) => (node.isDir ? undefined : node.nlink));
+  }
+
+  /** The mtimes of the last build's image, in seconds since 1970, by path. */
+  async mtimes(): Promise<Record<string, number>> {
+    return await this.#collect((node) => node.mtimeSec);
+  }
+
+  /** The names of the extended attributes of the last build's image, by path. */
+  async xattrNames(): Promise<Record<string, string[]>> {
+    return await this.#collect((node) => node.xattrs && [...node.xattrs.keys()]);
+  }
+
+  async #collect<T>(fact: (node: ImageTree['root']) => T | undefined): Promise<Record<string, T>> {
     return await this.#withTree((tree) => {
-      const counts: Record<string, number> = {};
+      const facts: Record<string, T> = {};
       const visit = (dir: ImageTree['root'], prefix: string): void => {
         for (const [name, node] of tree.children(dir)) {
           const file = `${prefix}/${displayName(name)}`;
+          const found = fact(node);
+          if (found !== undefined) facts[file] = found;
           if (node.isDir) visit(node, file);
-          else counts[file] = node.nlink;
         }
       };
       visit(tree.root, '');
-      return counts;
+      return facts;
     });
   }
 
@@ -142,7 +157,8 @@ const KINDS: Readonly<Record<number, string>> = {
   0o010000: 'fifo',
 };
 
-function listTree(tree: ImageTree, dir: ImageTree['root'], prefix: string): string[] {
+/** The files below a directory, one line each. */
+export function listTree(tree: ImageTree, dir: ImageTree['root'], prefix: string): string[] {
   return [...tree.children(dir)].flatMap(([name, node]) => {
     const file = `${prefix}/${displayName(name)}`;
     const type = node.mode & TYPE_BITS;

@@ -9,6 +9,7 @@ const IMPORTS = {
   util: [],
   dockerfile: ['util'],
   oci: ['util'],
+  lint: ['util', 'dockerfile', 'oci'],
   sys: ['util'],
   fuse: ['util', 'sys'],
   'fuse-native': ['util', 'sys', 'fuse'],
@@ -18,13 +19,14 @@ const IMPORTS = {
   tar: ['util', 'sys', 'layer', 'oci'],
   store: ['util', 'sys', 'layer', 'oci', 'tar', 'overlay'],
   registry: ['util', 'oci'],
+  remote: ['util'],
   output: ['util', 'sys', 'layer', 'oci', 'tar', 'store', 'overlay'],
   bootstrap: ['util', 'sys', 'layer', 'oci', 'tar', 'store'],
   exec: ['util', 'sys'],
   cache: ['util', 'sys', 'layer', 'oci', 'store'],
   build: [
     ...['util', 'sys', 'fuse', 'layer', 'overlay', 'oci', 'tar', 'store', 'registry', 'output'],
-    ...['dockerfile', 'exec', 'cache'],
+    ...['remote', 'dockerfile', 'lint', 'exec', 'cache'],
   ],
 };
 const FOLDERS = Object.keys(IMPORTS);

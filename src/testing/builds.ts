@@ -148,7 +148,7 @@ export class TestBuilds {
   }
 }
 
-const CONTENT_BYTES_MAX = 1024;
+const CONTENT_BYTES_MAX = 64 * 1024;
 const TYPE_BITS = 0o170000;
 const KINDS: Readonly<Record<number, string>> = {
   0o040000: 'dir',

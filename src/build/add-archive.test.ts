@@ -55,26 +55,97 @@ test('ADD copies what is no archive, and COPY never unpacks', async (t) => {
   assert.deepEqual(names, ['/d', '/d/not.gz', '/d/text.tar', '/e']);
 });
 
-test('ADD --chown gives everything that it unpacks an owner', async (t) => {
-  const builds = await TestBuilds.create(t);
-  builds.files({ data: archive([{ name: 'd/f', uid: 9, gid: 9, data: 'x' }]) });
-  await builds.build('FROM scratch\nADD --chown=7:8 data /\n');
-  assert.deepEqual(await builds.tree(), ['/d 755 7:8 dir', '/d/f 644 7:8 "x"']);
-});
-
-test('ADD follows a link of the archive inside the image alone', async (t) => {
+test('ADD --chown gives everything that it unpacks an owner, and not --chmod a mode', async (t) => {
   const builds = await TestBuilds.create(t);
   builds.files({
     data: archive([
-      { name: 'out', typeflag: '2', mode: 0o777, linkname: '../../../../../../tmp' },
-      { name: 'out/tsbuild-add-archive-test', data: 'x' },
+      { name: 'd/f', uid: 9, gid: 9, data: 'x' },
+      { name: 'e/', typeflag: '5', mode: 0o711, uid: 9, gid: 9 },
     ]),
   });
-  await builds.build('FROM scratch\nADD data /a/\n');
-  assert.deepEqual((await builds.tree()).slice(2), [
-    '/tmp 755 0:0 dir',
-    '/tmp/tsbuild-add-archive-test 644 0:0 "x"',
+  await builds.build('FROM scratch\nADD --chown=7:8 --chmod=600 --exclude=d data /t\n');
+  // The archive says nothing of d.
+  assert.deepEqual(await builds.tree(), [
+    '/t 755 7:8 dir',
+    '/t/d 755 0:0 dir',
+    '/t/d/f 644 7:8 "x"',
+    '/t/e 711 7:8 dir',
   ]);
+  const warnings = builds.events.flatMap((event) =>
+    event.kind === 'warning' ? [event.warning.message] : [],
+  );
+  assert.deepEqual(
+    warnings.map((message) => message.split(' ')[0]),
+    ['--chmod', '--exclude'],
+  );
+});
+
+test('ADD --unpack=false keeps an archive, --unpack is what ADD does', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ 'data.tar': archive([{ name: 'f', data: 'x' }]) });
+  const text = 'FROM scratch\nADD --unpack=false data.tar /a/\nADD --unpack data.tar /b/\n';
+  await builds.build(text.replace('false', 'true'));
+  const other = await builds.build(text);
+  assert.notEqual(builds.outcomes(other)[0], 'cached');
+  const names = (await builds.tree()).map((line) => line.split(' ')[0]);
+  assert.deepEqual(names, ['/a', '/a/data.tar', '/b', '/b/f']);
+});
+
+test('ADD follows a link inside the destination alone', async (t) => {
+  const builds = await TestBuilds.create(t);
+  const link = (name: string, linkname: string): ArchiveEntry => ({
+    ...{ name, linkname, typeflag: '2', mode: 0o777 },
+  });
+  builds.files({
+    data: archive([
+      link('up', '../../../../../../tmp'),
+      { name: 'up/tsbuild-add-archive-test', data: 'x' },
+      link('lib', '/usr/lib'),
+      { name: 'lib/libc', data: 'c' },
+      { name: 'lib/sub/../libm', data: 'm' },
+    ]),
+    'usr/lib/of-image': '',
+  });
+  await builds.build('FROM scratch\nCOPY usr /usr\nADD data /a/\n');
+  const files = (await builds.tree()).map((line) => line.split(' ')[0]);
+  assert.deepEqual(files, [
+    ...['/a', '/a/lib', '/a/tmp', '/a/tmp/tsbuild-add-archive-test', '/a/up'],
+    ...['/a/usr', '/a/usr/lib', '/a/usr/lib/libc', '/a/usr/lib/libm'],
+    ...['/usr', '/usr/lib', '/usr/lib/of-image'],
+  ]);
+});
+
+test('ADD replaces files with directories of the archive, and directories with files', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({
+    'old/f/x': 'x',
+    'old/d': 'd',
+    data: archive([
+      { name: 'f', data: 'f' },
+      { name: 'd/', typeflag: '5', mode: 0o700, mtime: 5 },
+      { name: 'd/e/', typeflag: '5', mode: 0o700, mtime: 6 },
+      { name: 'd', data: 'a file after all', mtime: 7 },
+      { name: 'g/', typeflag: '5', mode: 0o700, mtime: 8 },
+      { name: 'g/h', data: 'h', mtime: 9 },
+      { name: 'g/', typeflag: '5', mode: 0o755, mtime: 10 },
+    ]),
+  });
+  await builds.build('FROM scratch\nCOPY old /a\nADD data /a\n');
+  assert.deepEqual((await builds.tree()).slice(1), [
+    '/a/d 644 0:0 "a file after all"',
+    '/a/f 644 0:0 "f"',
+    '/a/g 755 0:0 dir',
+    '/a/g/h 644 0:0 "h"',
+  ]);
+  const { '/a/d': file, '/a/g': dir } = await builds.mtimes();
+  assert.deepEqual([file, dir], [7, 10]);
+});
+
+test('ADD of an archive to a file is refused', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ f: '', data: archive([{ name: 'x', data: 'x' }]) });
+  const text = 'FROM scratch\nCOPY f /f\nADD data /f\n';
+  await assert.rejects(builds.build(text), /a directory to "\/f": found a file/);
 });
 
 const HOSTILE: readonly (readonly [name: string, entries: ArchiveEntry[], message: RegExp])[] = [
@@ -82,6 +153,27 @@ const HOSTILE: readonly (readonly [name: string, entries: ArchiveEntry[], messag
   ['a path that leads out later', [{ name: 'a/../../x' }], /it leads out/],
   ['a hard link out', [{ name: 'h', typeflag: '1', linkname: '../etc/passwd' }], /it leads out/],
   ['a hard link to nothing', [{ name: 'h', typeflag: '1', linkname: 'no' }], /hard link to "no"/],
+  [
+    'a hard link to nothing in nothing',
+    [{ name: 'h', typeflag: '1', linkname: 'no/no' }],
+    /hard link to "no\/no"/,
+  ],
+  [
+    'a hard link through a file',
+    [
+      { name: 'f', data: 'x' },
+      { name: 'h', typeflag: '1', linkname: 'f/x' },
+    ],
+    /file on the way|hard link to "f\/x"/,
+  ],
+  [
+    'a path through a loop',
+    [
+      { name: 'l', typeflag: '2', linkname: 'l' },
+      { name: 'l/x', data: 'x' },
+    ],
+    /a loop of symbolic links/,
+  ],
 ];
 for (const [name, entries, message] of HOSTILE) {
   test(`ADD refuses an archive with ${name}`, async (t) => {

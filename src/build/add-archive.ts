@@ -12,7 +12,7 @@ import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
 import type { CopyTarget } from './copy-apply.js';
-import { makeDirectory, newDirectoryMeta } from './copy-apply.js';
+import { findNode, makeDirectory, newDirectoryMeta } from './copy-apply.js';
 import type { SourceInfo } from './copy-source.js';
 import { isDirectory, nodeMake, nodeMeta } from './tree-nodes.js';
 
@@ -57,13 +57,10 @@ export async function isArchive({ info, read }: ArchiveProbe): Promise<boolean> 
 
 /**
  * Unpacks an archive into the destination: entries keep owner (unless `--chown`), mode, times,
- * xattrs, links. Paths resolve inside the image alone; an entry that leads out with `..` is
- * refused.
+ * xattrs, links. Paths and links resolve inside the destination alone, as if it were the root; an
+ * entry that leads out with `..` is refused.
  */
-export async function addArchive(
-  probe: Pick<ArchiveProbe, 'read'>,
-  target: CopyTarget,
-): Promise<void> {
+export async function addArchive(probe: ArchiveProbe, target: CopyTarget): Promise<void> {
   const unpacker = new Unpacker(target);
   for await (const item of readEntries(plainBytes(probe.read()))) {
     target.signal.throwIfAborted();
@@ -75,19 +72,24 @@ export async function addArchive(
 class Unpacker {
   readonly #target: CopyTarget;
   readonly #tree: ImageTree;
-  readonly #dirs: { readonly node: TreeNode; readonly meta: InodeMeta }[] = [];
+  /** The destination. */
+  readonly #root: TreeNode;
+  /** Directories of the archive by node: the last entry of each counts. */
+  readonly #dirs = new Map<TreeNode, InodeMeta>();
 
   constructor(target: CopyTarget) {
+    const { tree, destination, changes, nowMs } = target;
     this.#target = target;
-    this.#tree = target.tree;
-    this.#directory([]);
+    this.#tree = tree;
+    const meta = newDirectoryMeta({ owner: changes.owner, changeMode: undefined }, nowMs);
+    this.#root = makeDirectory(tree, byteNameOf(destination.path), meta);
   }
 
   async add({ entry, contents }: TarItem): Promise<void> {
     const names = partsOf(entry.path);
     const name = names.pop();
     if (name === undefined) return;
-    const parent = this.#directory(names);
+    const parent = this.#implied(names);
     if (entry.type === 'link') {
       this.#link(parent, name, entry);
       return;
@@ -97,12 +99,12 @@ class Unpacker {
     const make = nodeMake(meta, entry.linkname);
     if (entry.type === 'dir') {
       const merges = isDirectory(existing);
-      if (existing !== undefined && !merges) this.#tree.remove(parent, name);
+      if (existing !== undefined && !merges) this.#remove(parent, name, existing);
       const node = merges ? existing : this.#tree.makeNode(parent, name, nodeMeta(meta), make);
-      this.#dirs.push({ node, meta });
+      this.#dirs.set(node, meta);
       return;
     }
-    if (existing !== undefined) this.#tree.remove(parent, name);
+    if (existing !== undefined) this.#remove(parent, name, existing);
     if (entry.type === 'file') {
       await this.#tree.writeFile(parent, name, nodeMeta(meta), contents);
     } else {
@@ -112,24 +114,30 @@ class Unpacker {
 
   /** Sets what the contents of directories have changed since. */
   finish(): void {
-    for (const { node, meta } of this.#dirs) this.#tree.setMeta(node, nodeMeta(meta));
+    for (const [node, meta] of this.#dirs) this.#tree.setMeta(node, nodeMeta(meta));
   }
 
-  #directory(names: readonly ByteName[]): TreeNode {
-    const { destination, changes, nowMs } = this.#target;
-    const base = destination.path === '/' ? '' : byteNameOf(destination.path);
-    const path = ([base, ...names].join('/') || '/') as ByteName;
-    return makeDirectory(
-      this.#tree,
-      path,
-      newDirectoryMeta({ ...changes, changeMode: undefined }, nowMs),
-    );
+  #remove(parent: TreeNode, name: ByteName, node: TreeNode): void {
+    // Directories below it have no further entries of their own.
+    if (isDirectory(node)) {
+      for (const [below, child] of [...this.#tree.children(node)]) this.#remove(node, below, child);
+    }
+    this.#dirs.delete(node);
+    this.#tree.remove(parent, name);
+  }
+
+  /** A directory that an entry lies in: root's, if the archive does not say. */
+  #implied(names: readonly ByteName[]): TreeNode {
+    if (names.length === 0) return this.#root;
+    const meta = newDirectoryMeta({ owner: undefined, changeMode: undefined }, this.#target.nowMs);
+    return makeDirectory(this.#tree, names.join('/') as ByteName, meta, this.#root);
   }
 
   #link(parent: TreeNode, name: ByteName, entry: TarEntry): void {
     const names = partsOf(entry.linkname);
     const last = names.pop();
-    const from = last === undefined ? undefined : this.#tree.child(this.#directory(names), last);
+    const dir = findNode(this.#tree, names.join('/') as ByteName, this.#root);
+    const from = last === undefined || !isDirectory(dir) ? undefined : this.#tree.child(dir, last);
     if (from === undefined || isDirectory(from)) {
       throw new UserError(
         'TSB_COPY',
@@ -138,7 +146,7 @@ class Unpacker {
     }
     const existing = this.#tree.child(parent, name);
     if (existing === from) return;
-    if (existing !== undefined) this.#tree.remove(parent, name);
+    if (existing !== undefined) this.#remove(parent, name, existing);
     this.#tree.link(from, parent, name);
   }
 
@@ -158,11 +166,18 @@ class Unpacker {
   }
 }
 
-/** The components of an archive's path; a leading slash means nothing. */
+/** The components of an archive's path, cleaned; a leading slash means nothing. */
 function partsOf(path: ByteName): ByteName[] {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.') as ByteName[];
-  if (!parts.includes('..' as ByteName)) return parts;
-  throw new UserError('TSB_COPY', `Cannot unpack "${displayName(path)}": it leads out with ".."`);
+  const parts: ByteName[] = [];
+  for (const part of path.split('/') as ByteName[]) {
+    if (part === '' || part === '.') continue;
+    if (part !== '..') parts.push(part);
+    else if (parts.pop() === undefined) {
+      const message = `Cannot unpack "${displayName(path)}": it leads out with ".."`;
+      throw new UserError('TSB_COPY', message);
+    }
+  }
+  return parts;
 }
 
 async function* plainBytes(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -74,7 +74,7 @@ export class Copier<Node> {
       if (dir !== tree.root) tree.setMeta(dir, { mtime: { sec, nsec } });
       return;
     }
-    const existing = find(tree, byteNameOf(path));
+    const existing = findNode(tree, byteNameOf(path));
     if (destination.isDirectory || path === '/' || isDirectory(existing)) {
       await this.#place(this.#makeDirectory(byteNameOf(path)), source, path);
       return;
@@ -136,10 +136,15 @@ export class Copier<Node> {
   }
 }
 
-/** The directory at a path of the image, made with its parents where missing. */
-export function makeDirectory(tree: ImageTree, path: ByteName, meta: InodeMeta): TreeNode {
-  const node = find(tree, path);
-  if (node === undefined) return tree.mkdirs(path, nodeMeta(meta));
+/** The directory at a path below the root, made with its parents where missing. */
+export function makeDirectory(
+  tree: ImageTree,
+  path: ByteName,
+  meta: InodeMeta,
+  root: TreeNode = tree.root,
+): TreeNode {
+  const node = findNode(tree, path, root);
+  if (node === undefined) return tree.mkdirs(path, nodeMeta(meta), root);
   if (isDirectory(node)) return node;
   throw clash('a directory', displayName(path), kindName(node));
 }
@@ -162,10 +167,14 @@ function followLast(tree: ImageTree, path: string): { parentPath: ByteName; name
   }
 }
 
-/** The node at a path, links followed inside the image; undefined: it leads nowhere. */
-function find(tree: ImageTree, path: ByteName): TreeNode | undefined {
+/** The node at a path, links followed inside the root; undefined: it leads nowhere. */
+export function findNode(
+  tree: ImageTree,
+  path: ByteName,
+  root: TreeNode = tree.root,
+): TreeNode | undefined {
   try {
-    return tree.resolve(path, { followLast: true });
+    return tree.resolve(path, { followLast: true, root });
   } catch (error) {
     if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;
     const found = hasCode(error, 'ELOOP') ? 'a loop of symbolic links' : 'a file on the way';

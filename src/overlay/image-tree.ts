@@ -41,6 +41,8 @@ export type NodeMake =
 /** How to follow a path. */
 export interface ResolveOptions {
   readonly followLast: boolean;
+  /** The directory that the path, `..` and links stay in; absent: the tree's root. */
+  readonly root?: TreeNode;
 }
 
 /**
@@ -64,8 +66,8 @@ export class ImageTree {
   }
 
   /** What a path leads to; undefined if something on it is missing. `..` and links stay inside. */
-  resolve(path: ByteName, { followLast }: ResolveOptions): TreeNode | undefined {
-    const walked = walkPath(this.#tree, path, followLast);
+  resolve(path: ByteName, { followLast, root }: ResolveOptions): TreeNode | undefined {
+    const walked = walkPath(this.#tree, path, followLast, root);
     return walked.kind === 'found' ? walked.node : undefined;
   }
 
@@ -152,14 +154,17 @@ export class ImageTree {
     return `sha256:${node.digest.toString('hex')}`;
   }
 
-  /** The directory at a path; makes what is missing, with `meta`. ENOTDIR if it is something else. */
-  mkdirs(path: ByteName, meta: NodeMeta): TreeNode {
-    const walked = walkPath(this.#tree, path, true);
+  /**
+   * The directory at a path; makes what is missing, with `meta`. ENOTDIR if it is something else.
+   * `root`: as in {@link ResolveOptions}.
+   */
+  mkdirs(path: ByteName, meta: NodeMeta, root: TreeNode = this.root): TreeNode {
+    const walked = walkPath(this.#tree, path, true, root);
     if (walked.kind === 'found') return asDir(walked.node);
     let at: DirNode = walked.parent;
     for (const name of walked.names) {
       if (name === '' || name === '.') continue;
-      if (name === '..') at = asDir(at.link?.parent ?? at);
+      if (name === '..') at = at === root ? at : asDir(at.link?.parent ?? at);
       else
         at = asDir(this.#tree.lookup(at, name) ?? this.makeNode(at, name, meta, { kind: 'dir' }));
     }

@@ -13,13 +13,18 @@ export type Walked =
   | { readonly kind: 'missing'; readonly parent: DirNode; readonly names: readonly ByteName[] };
 
 /**
- * Follows a path from the root of the tree; symlinks stay inside it, `..` of the root is the
- * root. Throws ENOTDIR, ELOOP.
+ * Follows a path from the root, of the tree if none is given; symlinks stay inside it, `..` of the
+ * root is the root. Throws ENOTDIR, ELOOP.
  */
-export function walkPath(tree: Tree, path: ByteName, followLast: boolean): Walked {
+export function walkPath(
+  tree: Tree,
+  path: ByteName,
+  followLast: boolean,
+  root: Node = tree.root,
+): Walked {
   const todo = path.split('/').reverse() as ByteName[];
-  let at: Node = tree.root;
-  let parent: DirNode = asDir(tree.root);
+  let at: Node = root;
+  let parent: DirNode = asDir(root);
   let links = 0;
   for (;;) {
     const name = todo.pop();
@@ -32,7 +37,7 @@ export function walkPath(tree: Tree, path: ByteName, followLast: boolean): Walke
     if (name === '' || name === '.') continue;
     parent = asDir(at);
     if (name === '..') {
-      at = parent.link?.parent ?? tree.root;
+      if (parent !== root) at = parent.link?.parent ?? root;
       continue;
     }
     const child = tree.lookup(parent, name);
@@ -45,7 +50,7 @@ export function walkPath(tree: Tree, path: ByteName, followLast: boolean): Walke
     links += 1;
     if (links > SYMLINKS_MAX) throw new FsError('ELOOP', 'open', path);
     todo.push(...(child.target.split('/').reverse() as ByteName[]));
-    at = child.target.startsWith('/') ? tree.root : parent;
+    at = child.target.startsWith('/') ? root : parent;
   }
 }
 

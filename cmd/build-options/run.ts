@@ -4,7 +4,11 @@ import type { Parsed } from '../command.js';
 
 /** How RUNs are carried out. */
 export const RUN_OPTIONS = {
-  network: { type: 'string', choices: ['host', 'none'], default: 'host', describe: 'Of RUN' },
+  network: {
+    type: 'string',
+    choices: ['default', 'host', 'none'],
+    describe: "Of RUN; the default is the host's",
+  },
   'fuse-channel': {
     type: 'string',
     choices: ['device', 'libfuse'],
@@ -18,7 +22,7 @@ export function runOptions(
   options: Parsed<typeof RUN_OPTIONS>,
 ): Pick<BuildOptions, 'network' | 'fuseChannel' | 'jobs'> {
   return {
-    network: options.network ?? 'host',
+    network: options.network === 'none' ? 'none' : 'host',
     ...(options['fuse-channel'] !== undefined && { fuseChannel: options['fuse-channel'] }),
     ...(options.jobs !== undefined && { jobs: parseJobs(options.jobs) }),
   };

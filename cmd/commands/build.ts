@@ -2,10 +2,12 @@ import type { BuildOptions, BuildResult } from '../../src/build/options.js';
 import { Cleanup } from '../../src/util/cleanup.js';
 import { EXIT } from '../../src/util/error-codes.js';
 import { CACHE_OPTIONS, cacheOptions } from '../build-options/cache.js';
+import { CALL_OPTIONS, callOptions, callsForNoBuild, type Call } from '../build-options/call.js';
 import { IMAGE_OPTIONS, imageOptions } from '../build-options/image.js';
 import { INPUT_OPTIONS, inputOptions } from '../build-options/input.js';
 import { REPORT_OPTIONS } from '../build-options/report.js';
 import { RUN_OPTIONS, runOptions } from '../build-options/run.js';
+import { SANDBOX_OPTIONS, sandboxOptions } from '../build-options/sandbox.js';
 import { SCOPE_OPTIONS, scopeOptions } from '../build-options/scope.js';
 import { assertContext, STDIN_NAME } from '../buildfile.js';
 import { defineCommand, word, type Command, type CommandContext, type Parsed } from '../command.js';
@@ -23,6 +25,8 @@ const OPTIONS = {
   ...SCOPE_OPTIONS,
   ...CACHE_OPTIONS,
   ...RUN_OPTIONS,
+  ...SANDBOX_OPTIONS,
+  ...CALL_OPTIONS,
   progress: PROGRESS_OPTION,
   ...REPORT_OPTIONS,
 } as const;
@@ -40,6 +44,7 @@ async function buildOptionsOf(
     ...scopeOptions(options, env),
     ...cacheOptions(options),
     ...runOptions(options),
+    ...sandboxOptions(options, env),
   };
 }
 
@@ -63,9 +68,29 @@ async function report(
   for (const { type, destination } of outputs) context.warn(`Wrote ${type} to ${destination}`);
 }
 
+/** Tells what the Buildfile says, and builds nothing. */
+async function answer(
+  call: Call,
+  { directory, options }: { directory: string; options: Options },
+  context: CommandContext,
+): Promise<number> {
+  const asked = {
+    ...(await inputOptions(options, directory)),
+    ...scopeOptions(options, context.env),
+    ...cacheOptions(options),
+  };
+  context.sources.set(STDIN_NAME, asked.buildfile.text);
+  await using store = await openStore(context);
+  await using cleanup = new Cleanup();
+  const registry = once(async () => cleanup.use(await openRegistry(context)));
+  const { runCall } = await import('../call.js');
+  const { signal } = context;
+  return await runCall(call, { options: asked, deps: { store, registry, signal } }, context);
+}
+
 export const buildCommand: Command = defineCommand({
   name: 'build',
-  isNamespaced: true,
+  isNamespaced: (argv) => !callsForNoBuild(argv),
   describe: 'Build an image from a Buildfile',
   positionals: { context: { describe: 'the directory that COPY and ADD read' } },
   options: OPTIONS,
@@ -75,6 +100,8 @@ export const buildCommand: Command = defineCommand({
     const directory = word(args, 'context');
     assertContext(directory);
     progressModeOf(options, context.env);
+    const call = callOptions(options);
+    if (call !== undefined) return await answer(call, { directory, options }, context);
     const { privileged } = await enterNamespaces();
     const given = await buildOptionsOf(directory, options, context.env);
     const buildOptions = { ...given, privileged };

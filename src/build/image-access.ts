@@ -48,7 +48,7 @@ export function readAccounts(tree: ImageTree): Accounts {
  */
 export async function editImage(
   session: Session,
-  state: StageState,
+  state: Pick<StageState, 'layers'>,
   edit: (tree: ImageTree) => void | Promise<void>,
   { alone = false }: { alone?: boolean } = {},
 ): Promise<LayerId> {
@@ -62,6 +62,13 @@ export async function editImage(
   await edit(new ImageTree(overlay));
   overlay.commit({ mtimeMax: session.mtimeMax });
   return session.store.layers.publish(upperdir);
+}
+
+/** The permission bits of what a state has at a path; undefined: nothing. */
+export function findMode(session: Session, state: StageState, file: string): number | undefined {
+  using overlay = openOverlay(session, state);
+  const node = findNode(new ImageTree(overlay), file);
+  return node && node.mode & 0o7777;
 }
 
 function readText(tree: ImageTree, file: string): string {

@@ -7,6 +7,8 @@ import type { Store } from '../store/store.js';
 import type { SourceRange } from '../util/errors.js';
 import type { LogTarget } from '../util/log.js';
 import type { Emit } from './events.js';
+import type { SourceReport } from './sources/sources.js';
+import type { RunSettings } from './run-settings.js';
 
 /** When the registry is asked for an image: never, if the store lacks it, or each time. */
 export type PullPolicy = 'always' | 'missing' | 'never';
@@ -57,6 +59,8 @@ export interface BuildOptions {
 export interface BuildDeps {
   readonly store: Store;
   /** Called only when a registry is needed: loading the client takes time. */
+  /** Secrets, keys, limits and the like of RUNs. */
+  readonly runs?: RunSettings;
   readonly registry: () => Promise<RegistryClient>;
   readonly emit: Emit;
   /** The log of the file-system servers: on level `trace`, every operation of a RUN. */

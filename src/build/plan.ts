@@ -1,6 +1,7 @@
 import type { Buildfile, Instruction, Stage } from '../dockerfile/ast.js';
 import { findStage } from '../dockerfile/buildfile.js';
 import { expandInstruction, expandPart } from '../dockerfile/expand.js';
+import { findMountFrom } from '../dockerfile/mounts.js';
 import type { ImageSource } from '../oci/image-source.js';
 import { parseImageSource } from '../oci/image-source.js';
 import { UserError } from '../util/errors.js';
@@ -132,10 +133,26 @@ function imageFiles(text: string, earlier: readonly Stage[]): FilesOf {
   return { kind: 'image', source: parseImageSource(text), text, nearStage: suggest(text, names) };
 }
 
+/** The same of a mount of RUN; `scratch` is an empty directory. */
+export function resolveMountFrom(
+  from: string,
+  at: { stages: readonly Stage[]; index: number },
+): FilesOf {
+  return from === 'scratch' ? { kind: 'scratch' } : resolveFrom(from, at);
+}
+
 function needsOf(
   instruction: Instruction,
   at: { stages: readonly Stage[]; index: number },
 ): number[] {
+  if (instruction.kind === 'run') {
+    return instruction.mounts.flatMap((mount) => {
+      const from = findMountFrom(mount);
+      if (from === undefined || from === '') return [];
+      const files = positioned(instruction.source, () => resolveMountFrom(from, at));
+      return files.kind === 'stage' ? [files.index] : [];
+    });
+  }
   if (instruction.kind !== 'copy' || instruction.from === undefined) return [];
   const { from, source } = instruction;
   const files = positioned(source, () => resolveFrom(from, at));

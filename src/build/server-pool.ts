@@ -12,6 +12,11 @@ export interface Sandbox {
   readonly helper: RunHelper;
 }
 
+/** A server that is given back when it is disposed of; its mount has ended then. */
+export interface BorrowedServer extends Disposable {
+  readonly server: OverlayServer;
+}
+
 /** How to lend. */
 export interface ServerPoolOptions {
   /** RUNs at the same time. */
@@ -73,6 +78,17 @@ export class ServerPool implements AsyncDisposable {
         await helper[Symbol.asyncDispose]();
       }
     });
+  }
+
+  /** Lends a further server, for files that a RUN mounts besides its root. */
+  borrow(): BorrowedServer {
+    const server = this.#idle.pop() ?? this.#start();
+    return {
+      server,
+      [Symbol.dispose]: () => {
+        if (!server.died.aborted) this.#idle.push(server);
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

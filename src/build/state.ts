@@ -51,7 +51,7 @@ export interface StageState {
 }
 
 /** The layers that an overlay of this state is made of, base first. */
-export function lowersOf(state: StageState): { kind: 'indexed'; id: LayerId }[] {
+export function lowersOf(state: Pick<StageState, 'layers'>): { kind: 'indexed'; id: LayerId }[] {
   return state.layers.map(({ id }) => ({ kind: 'indexed', id }));
 }
 

@@ -7,13 +7,22 @@ import type { OutputHandler, RunSpec } from '../exec/run-spec.js';
 import { MOUNT_POINTS } from '../exec/run-spec.js';
 import { runCommand } from '../exec/run.js';
 import type { LayerId } from '../layer/types.js';
+import { formatHosts } from '../exec/network-files.js';
+import type { OverlayMount } from '../overlay/overlay-server.js';
+import { Cleanup } from '../util/cleanup.js';
+import { UserError } from '../util/errors.js';
 import { commandArgv } from './container-settings.js';
-import { withAccounts } from './image-access.js';
+import { findMode, withAccounts } from './image-access.js';
 import type { ResolvedUser } from './image-users.js';
 import { resolveUser } from './image-users.js';
+import type { OpenedMounts } from './open-mounts.js';
+import { openMounts } from './open-mounts.js';
 import type { NetworkMode } from './options.js';
 import { OutputTail, RunFailedError } from './run-failed.js';
 import type { RunningVertex } from './progress.js';
+import type { PreparedMount } from './run-mounts.js';
+import { mountParts } from './run-mounts.js';
+import type { Entitlement } from './run-settings.js';
 import { DEFAULT_PATH, keyedEnvironment, proxyEnvironment, visibleArgs } from './scope.js';
 import type { Session } from './session.js';
 import type { StageState } from './state.js';
@@ -26,11 +35,14 @@ export const RUN_HOSTNAME = 'tsbuild';
 export interface RunStep {
   readonly instruction: RunInstruction;
   readonly state: StageState;
+  readonly mounts: readonly PreparedMount[];
 }
 
 /** What the result of a RUN depends on. Proxy arguments are left out, as in Docker. */
-export function runParts(session: Session, { instruction, state }: RunStep): KeyParts {
+export function runParts(session: Session, step: RunStep): KeyParts {
+  const { instruction, state, mounts } = step;
   const { config } = state.image;
+  const { hosts = [], ulimits = [], shmSizeBytes } = session.options.runs ?? {};
   const { command } = instruction;
   const text =
     command.form === 'script' ? ['script', command.name, command.text] : argvOf(state, command);
@@ -42,6 +54,12 @@ export function runParts(session: Session, { instruction, state }: RunStep): Key
     ['user', config?.User ?? ''],
     ['workdir', config?.WorkingDir ?? '/'],
     ['network', networkOf(session, instruction)],
+    ['security', instruction.security === 'insecure' ? 'insecure' : undefined],
+    ['mounts', mountParts(mounts)],
+    // As in BuildKit: where a host is may change, that it is known may not.
+    ['hosts', hosts.map(({ name }) => name)],
+    ['ulimits', ulimits.map(({ name, soft, hard }) => [name, soft, hard])],
+    ['shm', shmSizeBytes],
     ['epoch', session.options.sourceDateEpoch],
   ];
 }
@@ -53,28 +71,37 @@ export async function executeRun(
   running: RunningVertex,
 ): Promise<LayerId> {
   const { state } = step;
+  assertAllowed(session, step.instruction);
   const user = withAccounts(session, state, (accounts) =>
     resolveUser(state.image.config?.User ?? '', accounts),
   );
   return await session.servers.use(async ({ server, helper }) => {
     using work = session.store.work.create();
+    await using cleanup = new Cleanup();
+    const opened = await openMounts(session, {
+      prepared: step.mounts,
+      running,
+      workdir: work.path,
+      modeAt: (target) => findMode(session, state, target),
+      cleanup,
+    });
     const mountpoint = path.join(work.path, 'mnt');
     const upperdir = path.join(work.path, 'layer');
     mkdirSync(mountpoint);
     await using mount = await server.mount({
       lowers: lowersOf(state),
       layerDirs: session.store.layers.root,
-      synthetic: MOUNT_POINTS,
+      synthetic: [...MOUNT_POINTS, ...opened.synthetic],
       mountpoint,
       upperdir,
     });
     const tail = new OutputTail();
-    const spec = specOf(session, step, { rootfs: mountpoint, user });
+    const spec = specOf(session, step, { rootfs: mountpoint, user, opened });
     const onOutput: OutputHandler = (stream, chunk) => {
       tail.add(chunk);
       running.output(stream, chunk);
     };
-    const result = await mount.use(session.signal, (signal) =>
+    const result = await useAll([mount, ...opened.served], session.signal, (signal) =>
       runCommand(spec, { signal, helper, onOutput }),
     );
     if (result.exitCode !== 0 || result.signal !== undefined) {
@@ -85,12 +112,23 @@ export async function executeRun(
   });
 }
 
+/** Does `work` while all mounts are served. */
+async function useAll<T>(
+  [first, ...rest]: readonly OverlayMount[],
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  if (first === undefined) return await work(signal);
+  return await first.use(signal, (narrower) => useAll(rest, narrower, work));
+}
+
 function specOf(
   session: Session,
   { instruction, state }: RunStep,
-  { rootfs, user }: { rootfs: string; user: ResolvedUser },
+  { rootfs, user, opened }: { rootfs: string; user: ResolvedUser; opened: OpenedMounts },
 ): RunSpec {
   const { command } = instruction;
+  const { hosts = [], ulimits = [], shmSizeBytes } = session.options.runs ?? {};
   return {
     rootfs,
     argv: argvOf(state, command),
@@ -99,12 +137,19 @@ function specOf(
       HOME: user.home,
       HOSTNAME: RUN_HOSTNAME,
       ...proxyEnvironment(session.options.buildArgs),
+      ...opened.agentEnv,
       ...keyedEnvironment(state.scope),
+      ...opened.secretEnv,
     },
     cwd: state.image.config?.WorkingDir || '/',
     user: { uid: user.uid, gid: user.gid, groups: user.groups },
     network: networkOf(session, instruction),
     hostname: RUN_HOSTNAME,
+    ...(hosts.length > 0 && { hosts: formatHosts(RUN_HOSTNAME, hosts) }),
+    mounts: opened.mounts,
+    ulimits,
+    ...(shmSizeBytes !== undefined && { shmSizeBytes }),
+    insecure: instruction.security === 'insecure',
     ...(command.form === 'script' && { scripts: { [command.name]: command.text } }),
   };
 }
@@ -117,6 +162,24 @@ export function argvOf(state: StageState, command: RunCommandLine): string[] {
 
 function scriptPath(name: string): string {
   return `/dev/pipes/${name}`;
+}
+
+/** Throws for what the sandbox gives up only when the caller says so. */
+function assertAllowed(session: Session, { security, network }: RunInstruction): void {
+  const { allow = [] } = session.options.runs ?? {};
+  if (security === 'insecure' && !allow.includes('security.insecure')) {
+    throw notAllowed('RUN --security=insecure', 'security.insecure');
+  }
+  const opens = network === 'host' && session.options.network === 'none';
+  if (opens && !allow.includes('network.host')) {
+    throw notAllowed('RUN --network=host in a build with --network none', 'network.host');
+  }
+}
+
+function notAllowed(what: string, entitlement: Entitlement): UserError {
+  return new UserError('TSB_BUILD', `Cannot do ${what}: it is not allowed`, {
+    hint: `If you trust the Buildfile: tsbuild build --allow ${entitlement} …`,
+  });
 }
 
 function networkOf(session: Session, { network }: RunInstruction): NetworkMode {

@@ -63,6 +63,24 @@ export async function putAlias(store: RecordStore, key: CacheKey, to: CacheKey):
   await store.put(key, { key: to });
 }
 
+/** The layer that holds files of this content; it may be gone from the store. */
+export async function findContentLayer(
+  store: RecordStore,
+  key: CacheKey,
+): Promise<LayerId | undefined> {
+  const value = await store.get(key);
+  const found = isObject(value) ? value['contentLayer'] : undefined;
+  return typeof found === 'string' ? (found as LayerId) : undefined;
+}
+
+export async function putContentLayer(
+  store: RecordStore,
+  key: CacheKey,
+  contentLayer: LayerId,
+): Promise<void> {
+  await store.put(key, { contentLayer });
+}
+
 /** Where a step stands, whatever its inputs: build context, Buildfile, stage, number. */
 export type Place = readonly (string | number)[];
 

@@ -12,6 +12,7 @@ import { parseDurationNs } from './duration.js';
 import { parseFlags } from './flags.js';
 import { heredocText, parseHeredocWord } from './heredoc.js';
 import { parseJsonForm } from './parser.js';
+import { findMountFrom } from './mounts.js';
 import { baseOf, malformed, parseCommandLine, type Request, requireRest } from './request.js';
 
 const NETWORK_MODES: readonly NetworkMode[] = ['default', 'none', 'host'];
@@ -28,6 +29,8 @@ export function parseRun(request: Request): RunInstruction {
   const network = oneOf(request, 'network', flags.network, NETWORK_MODES);
   const security = oneOf(request, 'security', flags.security, SECURITY_MODES);
   return {
+  // The rest of a mount is checked when its variables are known: a stage may never be built.
+  for (const mount of flags.mount) findMountFrom(mount);
     kind: 'run',
     ...baseOf(request),
     command: parseRunCommand(request),

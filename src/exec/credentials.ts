@@ -2,7 +2,8 @@ import { CAP, capget, capabilitySet, capset, clearAmbientSet } from '../sys/cred
 import { limitBoundingSet, setgroups, setresgid, setresuid } from '../sys/credentials.js';
 import { joinNewSessionKeyring } from '../sys/keyring.js';
 import { RLIMIT_NOFILE, getrlimit, setrlimit } from '../sys/rlimit.js';
-import type { RunUser } from './run-spec.js';
+import type { RunUser, Ulimit } from './run-spec.js';
+import { setUlimit } from './ulimits.js';
 
 /** Docker's default set. Source: moby, oci/caps/defaults.go. */
 export const RUN_CAPABILITIES: readonly number[] = [
@@ -20,25 +21,30 @@ const OPEN_FILES_SOFT = 1024n;
 const UMASK = 0o022;
 
 /** Sets the limits and the umask that a command starts with. */
-export function limitResources(): void {
+export function limitResources(ulimits: readonly Ulimit[] = []): void {
   process.umask(UMASK);
   const { hard } = getrlimit(RLIMIT_NOFILE);
   setrlimit(RLIMIT_NOFILE, { soft: hard < OPEN_FILES_SOFT ? hard : OPEN_FILES_SOFT, hard });
+  for (const ulimit of ulimits) setUlimit(ulimit);
 }
 
 /**
  * Gives the calling thread, and the program it becomes, these ids and no capability beyond
  * RUN_CAPABILITIES: uid 0 has them, others may gain them through set-user-ID programs (sudo), so
  * no_new_privs stays off. Inheritable and ambient sets are empty, as in Docker since 20.10.14. The
- * keys of the caller's session are left behind.
+ * keys of the caller's session are left behind. `insecure`: every capability stays.
  */
-export function becomeUser({ uid, gid, groups }: RunUser): void {
+export function becomeUser(
+  { uid, gid, groups }: RunUser,
+  { insecure = false }: { readonly insecure?: boolean } = {},
+): void {
   joinNewSessionKeyring();
-  limitBoundingSet(RUN_CAPABILITIES);
+  if (!insecure) limitBoundingSet(RUN_CAPABILITIES);
   clearAmbientSet();
   setgroups(groups);
   setresgid(gid);
   setresuid(uid);
+  if (insecure) return;
   const { permitted, effective } = capget();
   const allowed = capabilitySet(RUN_CAPABILITIES);
   capset({ permitted: permitted & allowed, effective: effective & allowed, inheritable: 0n });

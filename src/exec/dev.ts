@@ -13,6 +13,12 @@ import { HARDENED, procPath } from './root-paths.js';
 import type { Root } from './root-paths.js';
 
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+/** What a RUN with all privileges has besides, where the host has it. */
+const INSECURE_DEVICES = [
+  ...['fuse', 'kvm', 'loop-control'],
+  ...Array.from({ length: 8 }, (_, number) => `loop${number}`),
+];
+const SHM_BYTES = 64 * 1024 * 1024;
 const DEVICE_LINKS = [
   ['/proc/self/fd', 'fd'],
   ['/proc/self/fd/0', 'stdin'],
@@ -30,16 +36,21 @@ export interface DevContents {
   readonly terminal: string | undefined;
   /** Executable files of /dev/pipes. */
   readonly scripts: Readonly<Record<string, string>>;
+  readonly shmSizeBytes: number | undefined;
+  /** Also devices that give power over the host. */
+  readonly insecure: boolean;
 }
 
 /** Mounts /dev: nodev, because a RUN has CAP_MKNOD; only what is bound here is a device. */
-export function mountDev(root: Root, files: Fd, { terminal, scripts }: DevContents): void {
+export function mountDev(root: Root, files: Fd, contents: DevContents): void {
+  const { terminal, scripts, shmSizeBytes = SHM_BYTES, insecure } = contents;
   const flags = MS_NOSUID | MS_NODEV;
   const data = 'mode=755,size=64m';
   root.with('/dev', (target) => mount({ source: 'tmpfs', target, type: 'tmpfs', flags, data }));
   using dev = root.open('/dev');
   const dir = procPath(dev);
-  for (const name of DEVICES) addDevice(dir, procPath(files), name);
+  for (const name of insecure ? [...DEVICES, ...INSECURE_DEVICES] : DEVICES)
+    addDevice(dir, procPath(files), name);
   for (const [target, name] of DEVICE_LINKS) symlinkSync(target, `${dir}/${name}`);
   for (const name of ['pts', 'shm', 'mqueue']) mkdirSync(`${dir}/${name}`);
   mountTerminals(`${dir}/pts`);
@@ -48,7 +59,7 @@ export function mountDev(root: Root, files: Fd, { terminal, scripts }: DevConten
     mount({ source: terminal, target: `${dir}/console`, flags: MS_BIND });
   }
   const shm = { source: 'shm', target: `${dir}/shm`, type: 'tmpfs', flags: HARDENED };
-  mount({ ...shm, data: 'mode=1777,size=64m' });
+  mount({ ...shm, data: `mode=1777,size=${shmSizeBytes}` });
   mount({ source: 'mqueue', target: `${dir}/mqueue`, type: 'mqueue', flags: HARDENED });
   addScripts(`${dir}/pipes`, scripts);
 }

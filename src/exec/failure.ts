@@ -29,8 +29,27 @@ function hintOf({ step, code }: SandboxFailure): string {
       'usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST USER'
     );
   }
+  if (step === 'set the limits' && code === 'EPERM') {
+    return 'A hard limit cannot grow here: give a lower --ulimit, or raise it for your user first';
+  }
+  if (/^mount a (bind|tmpfs|secret) on /.test(step)) return hintOfMount(code);
   if (step.startsWith('enter working directory')) {
     return 'The image lacks the directory: WORKDIR makes it';
   }
   return 'tsbuild doctor';
+}
+
+function hintOfMount(code: string): string {
+  switch (code) {
+    case 'ENOTDIR':
+      return 'A file is mounted on a file, a directory on a directory: look at what the image has';
+    case 'EROFS':
+      return 'It lies in a read-only mount that lacks it: mount that one with rw';
+    case 'ENOENT':
+      return 'Its source, or its place inside another mount, is missing';
+    case 'EINVAL':
+      return 'uid and gid must have a place in the user namespace: tsbuild doctor';
+    default:
+      return 'tsbuild doctor';
+  }
 }

@@ -4,13 +4,17 @@ import { readTextIfAny } from './host-facts.js';
 const UPSTREAM_RESOLV_CONF = '/run/systemd/resolve/resolv.conf';
 const NAMESERVER = /^\s*nameserver\s+\S/m;
 
-/** The default /etc/hosts of a RUN. */
-export function formatHosts(hostname: string): string {
+/** The /etc/hosts of a RUN: the usual names, and further ones. */
+export function formatHosts(
+  hostname: string,
+  further: readonly { readonly name: string; readonly address: string }[] = [],
+): string {
   return [
     `127.0.0.1\tlocalhost ${hostname}`,
     '::1\tlocalhost ip6-localhost ip6-loopback',
     'ff02::1\tip6-allnodes',
     'ff02::2\tip6-allrouters',
+    ...further.map(({ name, address }) => `${address}\t${name}`),
     '',
   ].join('\n');
 }

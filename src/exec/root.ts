@@ -9,6 +9,7 @@ import { MS_PRIVATE, MS_RDONLY, MS_REC } from '../sys/mount.js';
 import { chdir, mount, mountSetattr, pivotRoot, umount2 } from '../sys/mount.js';
 import { hasCode } from '../util/errors.js';
 import { mountDev } from './dev.js';
+import { inMountOrder, mountExtra, secretBytes } from './extra-mounts.js';
 import type { CompleteSpec } from './messages.js';
 import { HARDENED, Root, ifPresent, procPath } from './root-paths.js';
 
@@ -19,6 +20,8 @@ const SYS_ATTRIBUTES = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV 
 
 /** Of /proc. Source: OCI runtime defaults (moby oci/defaults.go), and sys, irq, bus, fs. */
 const PROC_READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+/** For network files and devices, besides the secrets. */
+const FILES_BYTES = 1024 * 1024;
 /** Hidden behind an empty file or directory. */
 const MASKED = [
   ...['/proc/acpi', '/proc/asound', '/proc/interrupts', '/proc/kcore', '/proc/keys'],
@@ -35,13 +38,20 @@ export function enterRoot(spec: CompleteSpec, step: Step): void {
   step('make the mounts private', () => mount({ target: '/', flags: MS_REC | MS_PRIVATE }));
   using root = step(`open root "${spec.rootfs}"`, () => bindRoot(spec.rootfs));
   const at = new Root(root);
-  using files = step('mount a place for files', () => mountFiles(at));
+  const { insecure = false, mounts = [], scripts = {}, shmSizeBytes } = spec;
+  using files = step('mount a place for files', () => mountFiles(at, secretBytes(mounts)));
   step('mount network files', () => mountNetworkFiles(at, files, spec));
-  step('mount "/proc"', () => mountProc(at));
-  step('mount "/sys"', () => mountSys(at));
+  step('mount "/proc"', () => mountProc(at, insecure ? [] : PROC_READ_ONLY));
+  step('mount "/sys"', () => mountSys(at, insecure));
   const terminal = spec.tty === true ? findTerminal() : undefined;
-  step('mount "/dev"', () => mountDev(at, files, { terminal, scripts: spec.scripts ?? {} }));
-  step('mask kernel files', () => MASKED.forEach((path) => mask(at, path)));
+  const dev = { terminal, scripts, shmSizeBytes, insecure };
+  step('mount "/dev"', () => mountDev(at, files, dev));
+  if (!insecure) step('mask kernel files', () => MASKED.forEach((path) => mask(at, path)));
+  for (const [number, extra] of inMountOrder(mounts).entries()) {
+    step(`mount a ${extra.kind} on "${extra.target}"`, () =>
+      mountExtra({ root: at, files }, extra, number),
+    );
+  }
   step('change the root', () => pivot(root));
 }
 
@@ -57,8 +67,8 @@ function bindRoot(rootfs: string): Fd {
  * A tmpfs for files that are mounted singly; the /dev that is mounted next covers it for good. Its
  * files are this RUN's own, so it may write to them, as it may in Docker.
  */
-function mountFiles(root: Root): Fd {
-  const data = 'mode=755,size=1m';
+function mountFiles(root: Root, secretBytes: number): Fd {
+  const data = `mode=755,size=${FILES_BYTES + secretBytes}`;
   root.with('/dev', (target) =>
     mount({ source: 'tmpfs', target, type: 'tmpfs', flags: HARDENED, data }),
   );
@@ -76,9 +86,9 @@ function mountNetworkFiles(root: Root, files: Fd, { hosts, resolvConf }: Complet
   }
 }
 
-function mountProc(root: Root): void {
+function mountProc(root: Root, readOnly: readonly string[]): void {
   root.with('/proc', (target) => mount({ source: 'proc', target, type: 'proc', flags: HARDENED }));
-  for (const name of PROC_READ_ONLY) {
+  for (const name of readOnly) {
     ifPresent(() => {
       const path = `/proc/${name}`;
       root.with(path, (target) => mount({ source: target, target, flags: MS_BIND | MS_REC }));
@@ -89,15 +99,16 @@ function mountProc(root: Root): void {
 }
 
 /** A fresh sysfs shows this network namespace; in a user namespace the host's one may refuse. */
-function mountSys(root: Root): void {
-  const flags = HARDENED | MS_RDONLY;
+function mountSys(root: Root, writable: boolean): void {
+  const flags = HARDENED | (writable ? 0 : MS_RDONLY);
   try {
     root.with('/sys', (target) => mount({ source: 'sysfs', target, type: 'sysfs', flags }));
   } catch (error) {
     if (!hasCode(error, 'EPERM')) throw error;
     root.with('/sys', (target) => mount({ source: '/sys', target, flags: MS_BIND | MS_REC }));
     using bound = root.open('/sys');
-    mountSetattr(bound, '', AT_RECURSIVE, { set: SYS_ATTRIBUTES });
+    const set = writable ? SYS_ATTRIBUTES & ~MOUNT_ATTR_RDONLY : SYS_ATTRIBUTES;
+    mountSetattr(bound, '', AT_RECURSIVE, { set });
   }
 }
 

@@ -22,6 +22,42 @@ export interface RunUser {
   readonly groups: readonly number[];
 }
 
+/** A file system or file that only this RUN sees at `target`, a path in the root. */
+export type SandboxMount =
+  | {
+      readonly kind: 'bind';
+      readonly target: string;
+      /** A directory that is visible here. */
+      readonly root: string;
+      /** Below `root`, where its symlinks are followed; empty: itself. */
+      readonly path: string;
+      readonly readOnly: boolean;
+    }
+  | {
+      readonly kind: 'tmpfs';
+      readonly target: string;
+      readonly sizeBytes?: number | undefined;
+      readonly readOnly: boolean;
+      /** Permission bits of its root. */
+      readonly mode: number;
+    }
+  | {
+      readonly kind: 'secret';
+      readonly target: string;
+      readonly base64: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    };
+
+/** A resource limit; undefined: none. */
+export interface Ulimit {
+  /** `nofile`, `core`, …: a key of `ULIMITS`. */
+  readonly name: string;
+  readonly soft: number | undefined;
+  readonly hard: number | undefined;
+}
+
 /** One command in a root file system of its own. */
 export interface RunSpec {
   /** A directory or mount that is visible here; becomes `/`. */
@@ -41,6 +77,16 @@ export interface RunSpec {
   readonly resolvConf?: string;
   /** Programs of this RUN alone, as /dev/pipes/NAME: text by name. They begin with `#!`. */
   readonly scripts?: Readonly<Record<string, string>>;
+  /**
+   * In any order: parents are mounted before what is in them. The root file system must have the
+   * targets, but those inside another mount.
+   */
+  readonly mounts?: readonly SandboxMount[];
+  readonly ulimits?: readonly Ulimit[];
+  /** Of /dev/shm; 64 MiB by default. */
+  readonly shmSizeBytes?: number;
+  /** All capabilities that this process has, and nothing of the kernel hidden or read-only. */
+  readonly insecure?: boolean;
   /** `null` (default): /dev/null. */
   readonly stdin?: 'null' | 'inherit';
   /**

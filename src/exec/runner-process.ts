@@ -52,10 +52,10 @@ function main(): void {
   report({ kind: 'rooted', pid });
   if (read() !== 'go') throw new Error('Cannot go on without the init');
   step(`enter working directory "${spec.cwd}"`, () => chdir(spec.cwd));
-  limitResources();
+  step('set the limits', () => limitResources(spec.ulimits));
   giveStreams(spec);
   const { uid, gid } = spec.user;
-  step(`become user ${uid}:${gid}`, () => becomeUser(spec.user));
+  step(`become user ${uid}:${gid}`, () => becomeUser(spec.user, spec));
   closeRangeOnExec(CONTROL_FD);
   report({ kind: 'exec' });
   report({ kind: 'not-started', ...execCommand(spec) });

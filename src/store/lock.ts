@@ -36,15 +36,15 @@ export async function lockFd(
       told = true;
       onWait?.(what);
     }
-    await pause(signal);
+    await pause(POLL_MS, signal);
     waitedMs += POLL_MS;
   }
 }
 
 /** Sleeps; throws the signal's reason. */
-async function pause(signal: AbortSignal | undefined): Promise<void> {
+export async function pause(timeMs: number, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await sleep(POLL_MS, undefined, signal === undefined ? {} : { signal });
+    await sleep(timeMs, undefined, signal === undefined ? {} : { signal });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;

@@ -10,6 +10,7 @@ export interface StorePaths {
   readonly diffids: string;
   readonly images: string;
   readonly cache: string;
+  readonly cacheMounts: string;
   readonly work: string;
   readonly locks: string;
 }
@@ -25,6 +26,7 @@ export function storePaths(root: string): StorePaths {
     diffids: at('diffids'),
     images: at('images'),
     cache: at('cache'),
+    cacheMounts: at('cache-mounts'),
     work: at('work'),
     locks: at('locks'),
   };

@@ -6,6 +6,7 @@ import type { Descriptor } from '../oci/descriptor.js';
 import { hasCode, messageOf, UserError } from '../util/errors.js';
 import { findFileText, writeFileAtomic } from './atomic-file.js';
 import { BlobStore } from './blobs.js';
+import { CacheMountStore } from './cache-mounts.js';
 import { CacheRecords } from './cache-records.js';
 import { collect, type PruneOptions, type PruneReport } from './collect.js';
 import { ImageStore, type ImageRecord } from './images.js';
@@ -34,6 +35,7 @@ export class Store implements AsyncDisposable, Disposable {
   readonly layerBlobs: LayerBlobs;
   readonly images: ImageStore;
   readonly cacheRecords: CacheRecords;
+  readonly cacheMounts: CacheMountStore;
   readonly #paths: StorePaths;
   readonly #area: WorkArea;
   readonly #lock: Fd;
@@ -52,6 +54,7 @@ export class Store implements AsyncDisposable, Disposable {
     this.layerBlobs = new LayerBlobs(this.blobs, this.layers, temporaryPath);
     this.images = new ImageStore(paths.images);
     this.cacheRecords = new CacheRecords(paths.cache);
+    this.cacheMounts = new CacheMountStore(paths.cacheMounts);
   }
 
   /**

@@ -1,0 +1,71 @@
+import { O_NONBLOCK, O_RDONLY } from '../sys/constants.js';
+import { openat, preadFull } from '../sys/file.js';
+import { hasCode, messageOf, UserError } from '../util/errors.js';
+
+/** Of one secret; BuildKit's limit. */
+export const SECRET_BYTES_MAX: number = 500 * 1024;
+
+/** Where a secret is: in a file that is read when it is needed, or given as it is. */
+export type SecretSource =
+  | { readonly id: string; readonly kind: 'file'; readonly path: string }
+  | { readonly id: string; readonly kind: 'value'; readonly value: string };
+
+/** A secret that some step has seen. */
+export interface LoadedSecret {
+  readonly id: string;
+  readonly bytes: Buffer;
+}
+
+/** The secrets of one build. The only place that holds their bytes; nothing else keeps them. */
+export class SecretStore {
+  readonly #sources: ReadonlyMap<string, SecretSource>;
+  readonly #loaded = new Map<string, Buffer>();
+
+  /** Of two sources with one id the last counts. */
+  constructor(sources: readonly SecretSource[]) {
+    this.#sources = new Map(sources.map((source) => [source.id, source]));
+  }
+
+  /** The ids that can be asked for. */
+  get ids(): readonly string[] {
+    return [...this.#sources.keys()];
+  }
+
+  /** The bytes of a secret, read once; undefined: nobody gave it. Throws UserError TSB_CONTEXT. */
+  get(id: string): Buffer | undefined {
+    const known = this.#loaded.get(id);
+    if (known !== undefined) return known;
+    const source = this.#sources.get(id);
+    if (source === undefined) return undefined;
+    const bytes = source.kind === 'value' ? Buffer.from(source.value) : readSecret(source);
+    if (bytes.length > SECRET_BYTES_MAX) throw tooLarge(id);
+    this.#loaded.set(id, bytes);
+    return bytes;
+  }
+
+  /** What {@link get} has given out: the secrets that a step may have written somewhere. */
+  loaded(): readonly LoadedSecret[] {
+    return [...this.#loaded].map(([id, bytes]) => ({ id, bytes }));
+  }
+}
+
+function readSecret({ id, path }: Extract<SecretSource, { kind: 'file' }>): Buffer {
+  const buffer = Buffer.alloc(SECRET_BYTES_MAX + 1);
+  try {
+    using fd = openat(undefined, path, O_RDONLY | O_NONBLOCK);
+    return Buffer.from(buffer.subarray(0, preadFull(fd, buffer, 0)));
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR', 'ESPIPE')) throw error;
+    throw new UserError('TSB_CONTEXT', `Cannot read secret "${id}": ${messageOf(error)}`, {
+      hint: `Pass a file that you may read: --secret id=${id},src=FILE`,
+      cause: error,
+    });
+  } finally {
+    buffer.fill(0);
+  }
+}
+
+function tooLarge(id: string): UserError {
+  const message = `Cannot use secret "${id}": found more than ${SECRET_BYTES_MAX} bytes`;
+  return new UserError('TSB_LIMIT', message);
+}

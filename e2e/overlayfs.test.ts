@@ -153,6 +153,23 @@ describe('tsbuild-overlayfs', () => {
     );
   });
 
+  test('keeps everything but what it may not read', (t) => {
+    if (!requires(t, ...NEEDS, 'program:newuidmap')) return;
+    const base =
+      run(`mkdir -p lower/d/private; echo secret > lower/d/secret; echo in > lower/d/private/in
+      setfattr -n user.k -v v lower/d/secret; chmod 600 lower/d/secret; chmod 700 lower/d/private
+      echo linked > lower/h; ln lower/h lower/d/h2; echo ok > lower/d/ok; pwd`).trim();
+    run(
+      `mkdir upper work mnt; DIRS=lowerdir=${base}/lower,upperdir=upper,workdir=work
+      ours; test "$(ls mnt/d | wc -l)" = 4; ls -l mnt/d > /dev/null; fails cat mnt/d/secret
+      echo new > mnt/new; chmod 640 mnt/h; mv mnt/d mnt/moved; fails ls mnt/moved/private
+      umount mnt; fails overlayfs --wait upper; says "'moved/secret' (EACCES"
+      says "'moved/private' (EACCES"; test "$(cat upper/new upper/moved/ok)" = "$(printf 'new\nok')"
+      test upper/h -ef upper/moved/h2; test "$(stat -c %a upper/h)" = 640; test -z "$(ls work)"`,
+      ensureTestUser(),
+    );
+  });
+
   test('is in the foreground with -f, and ends at a signal with files open', (t) => {
     if (!requires(t, 'root', 'fuse')) return;
     run(`${LAYERS}

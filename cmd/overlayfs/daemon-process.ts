@@ -3,6 +3,7 @@
  * standard input.
  */
 import fs from 'node:fs';
+import { hasCode } from '../../src/util/errors.js';
 import { unwrap } from '../print-error.js';
 import type { OverlayMount } from '../../src/upperdir/serve-mount.js';
 import { encodeMessage, failureMessage, type DaemonMessage } from './daemon.js';
@@ -16,7 +17,12 @@ async function main(): Promise<number> {
   let isHeard = true;
   const say = (message: DaemonMessage): void => {
     if (!isHeard) return;
-    fs.writeSync(READY_FD, encodeMessage(message));
+    try {
+      fs.writeSync(READY_FD, encodeMessage(message));
+    } catch (error) {
+      // Whoever started this was killed: the mount is there all the same.
+      if (!hasCode(error, 'EPIPE')) throw error;
+    }
     if (message.type === 'warning') return;
     isHeard = false;
     fs.closeSync(READY_FD);

@@ -41,7 +41,8 @@ export async function startDaemon(
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
-    child.stdin?.end(JSON.stringify(mount));
+    // Of a process that ends early its last message tells why.
+    child.stdin?.on('error', () => undefined).end(JSON.stringify(mount));
     const last = await lastMessage(child.stdio[3] as Readable, warn);
     if (received !== undefined) throw new InterruptedError(received);
     if (last === undefined) {
@@ -60,7 +61,7 @@ async function lastMessage(
   warn: (text: string) => void,
 ): Promise<Exclude<DaemonMessage, { type: 'warning' }> | undefined> {
   let text = '';
-  for await (const chunk of stream) {
+  for await (const chunk of stream.setEncoding('utf8')) {
     text += String(chunk);
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
       const message = JSON.parse(text.slice(0, end)) as DaemonMessage;

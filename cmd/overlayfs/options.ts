@@ -1,4 +1,4 @@
-import { parseIdMapping } from '../../src/upperdir/id-mapping.js';
+import { ID_MAX, parseIdMapping } from '../../src/upperdir/id-mapping.js';
 import type { FuseChannel } from '../../src/overlay/server-messages.js';
 import type { OverlayMount } from '../../src/upperdir/serve-mount.js';
 import { suggest } from '../../src/util/suggest.js';
@@ -34,7 +34,6 @@ const text = (does: string, apply: (s: MountSettings, value: string) => void): O
 const silent = (does: string): OptionSpec => ({ value: 'none', does, isSilent: true });
 const warned = (value: OptionSpec['value'], does: string): OptionSpec => ({ value, does });
 
-const ID_MAX = 2 ** 32 - 2;
 const TIMEOUT_MAX_SEC = 1_000_000_000;
 const STAT_XATTRS = ['security.fuseoverlayfs.override_stat', 'user.containers.override_stat'];
 const ALWAYS = 'always so';

@@ -4,6 +4,7 @@ import { readDir, type Dirent } from '../sys/directory.js';
 import { openat } from '../sys/file.js';
 import { fstatat, type Statx } from '../sys/stat.js';
 import { nameBytes, type ByteName } from '../util/byte-name.js';
+import { hasCode } from '../util/errors.js';
 import { isDirMode } from './node.js';
 
 /** Device and inode number, with a blank between. */
@@ -34,8 +35,14 @@ function pathOf(root: Buffer, names: readonly ByteName[]): Buffer {
 
 function readNames(dir: Buffer): Dirent[] {
   return withShortPath(dir, (path) => {
-    using fd = openat(undefined, path, O_RDONLY | O_DIRECTORY);
-    return readDir(fd);
+    try {
+      using fd = openat(undefined, path, O_RDONLY | O_DIRECTORY);
+      return readDir(fd);
+    } catch (error) {
+      // Nobody gets to the names in it by this process.
+      if (hasCode(error, 'EACCES', 'EPERM')) return [];
+      throw error;
+    }
   });
 }
 

@@ -2,6 +2,7 @@ import { S_IFDIR, S_IFMT, S_IFREG } from '../sys/constants.js';
 import type { Attr, Entry } from '../fuse/filesystem.js';
 import { WHITEOUT, type ContentRef, type LayerId } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
+import { hasCode } from '../util/errors.js';
 import type { Listing } from './listing.js';
 import {
   NOTHING,
@@ -26,6 +27,9 @@ export type Content =
   | { readonly kind: 'packed'; readonly offset: number }
   | { readonly kind: 'own'; readonly number: number }
   | { readonly kind: 'plain'; readonly path: Buffer };
+
+/** What file systems say that do not count the links of directories. */
+const NLINK_UNKNOWN = 1;
 
 /** A name of a node. */
 export interface Link {
@@ -90,8 +94,17 @@ export class Directory {
     return isLowerDir(top) ? findMeta(this.#sourcesOf(name), name, top) : top;
   }
 
-  /** Counts subdirectories, loaded or not. */
-  countSubdirs(): number {
+  /** Counts subdirectories, loaded or not; undefined: this process may not list them. */
+  countSubdirs(): number | undefined {
+    try {
+      return this.#countSubdirs();
+    } catch (error) {
+      if (hasCode(error, 'EACCES', 'EPERM')) return undefined;
+      throw error;
+    }
+  }
+
+  #countSubdirs(): number {
     let count = 0;
     for (const child of this.children.values()) if (child.dir !== undefined) count += 1;
     for (const { layer, handle } of this.sources) {
@@ -171,7 +184,9 @@ export class Node implements Attr, Entry {
 
   get nlink(): number {
     if (this.dir === undefined) return this.links;
-    return this.links === 0 ? 0 : 2 + (this.dir.subdirs ??= this.dir.countSubdirs());
+    if (this.links === 0) return 0;
+    const subdirs = (this.dir.subdirs ??= this.dir.countSubdirs());
+    return subdirs === undefined ? NLINK_UNKNOWN : 2 + subdirs;
   }
 
   get blocks(): number {

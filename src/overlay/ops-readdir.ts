@@ -1,11 +1,22 @@
 import type { DirSink } from '../fuse/filesystem.js';
 import { DT_DIR, direntType } from '../sys/constants.js';
-import { byteNameOf } from '../util/byte-name.js';
+import { isSystemError } from '../sys/errno.js';
+import { byteNameOf, type ByteName } from '../util/byte-name.js';
 import { Node } from './node.js';
 import type { DirNode, Tree } from './tree.js';
 
 const DOT = byteNameOf('.');
 const DOT_DOT = byteNameOf('..');
+
+/** What cannot be loaded is listed by its name: whoever looks it up gets the error. */
+function tryLookup(tree: Tree, node: DirNode, name: ByteName): ReturnType<Tree['peek']> {
+  try {
+    return tree.lookup(node, name);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return tree.peek(node, name);
+  }
+}
 
 /** Lists a directory behind `offset` (0: from the start) into `sink`. */
 export function readDirectory(tree: Tree, node: DirNode, offset: number, sink: DirSink): void {
@@ -19,7 +30,7 @@ export function readDirectory(tree: Tree, node: DirNode, offset: number, sink: D
   }
   tree.listing(node).visit(offset, (name, cookie) => {
     // Only what the kernel will refer to is loaded.
-    const child = sink.plus ? tree.lookup(node, name) : tree.peek(node, name);
+    const child = sink.plus ? tryLookup(tree, node, name) : tree.peek(node, name);
     if (child === undefined) return true;
     const entry = { name, ino: child.ino, type: direntType(child.mode), nextOffset: cookie };
     if (!(child instanceof Node)) return sink.add(entry);

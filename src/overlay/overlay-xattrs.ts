@@ -38,7 +38,7 @@ export function readMarks(path: Buffer): Marks {
   const found = new Map<string, Buffer>();
   for (const name of namesOf(path)) {
     const key = ESCAPED.test(name) ? undefined : OWN.exec(name)?.[1];
-    const value = key === undefined ? undefined : withShortPath(path, (at) => getxattr(at, name));
+    const value = key === undefined ? undefined : valueOf(path, name);
     if (key !== undefined && value !== undefined) found.set(key, value);
   }
   if (found.size === 0) return NO_MARKS;
@@ -58,7 +58,7 @@ export function readXattrs(path: Buffer): Map<ByteName, Buffer> | undefined {
   for (const name of namesOf(path)) {
     const isEscaped = ESCAPED.test(name);
     if (!isEscaped && OWN.test(name)) continue;
-    const value = withShortPath(path, (at) => getxattr(at, name));
+    const value = valueOf(path, name);
     const shown = isEscaped ? (name.replace('.overlay', '') as ByteName) : name;
     if (value !== undefined) xattrs.set(shown, value);
   }
@@ -73,6 +73,16 @@ export function storedXattrName(name: ByteName): ByteName {
 /** Whether an attribute is an overlay file system's own note. */
 export function isOverlayXattr(name: ByteName): boolean {
   return !ESCAPED.test(name) && OWN.test(name);
+}
+
+/** Undefined also where this process may not read it: whoever lists the file is not to fail. */
+function valueOf(path: Buffer, name: ByteName): Buffer | undefined {
+  try {
+    return withShortPath(path, (at) => getxattr(at, name));
+  } catch (error) {
+    if (hasCode(error, 'EPERM', 'EACCES')) return undefined;
+    throw error;
+  }
 }
 
 function namesOf(path: Buffer): ByteName[] {

@@ -58,3 +58,10 @@ export class FsError extends Error {
     this.path = path;
   }
 }
+
+/** Whether an error is a failed system call's or operation's: of this class, or Node's own. */
+export function isSystemError(
+  error: unknown,
+): error is Error & { readonly code: string; readonly syscall: string } {
+  return error instanceof Error && 'syscall' in error && 'code' in error;
+}

@@ -7,6 +7,7 @@ import type { TestContext } from 'node:test';
 import { OverlayFileSystem } from '../overlay/overlay-filesystem.js';
 import { Overlay } from '../overlay/overlay.js';
 import { OpenDir } from '../upperdir/directories.js';
+import type { Loss } from '../upperdir/loss.js';
 import { Owners } from '../upperdir/owners.js';
 import { WorkArea } from '../upperdir/work-area.js';
 import { Shell } from './overlay-fixture.js';
@@ -18,6 +19,12 @@ const OWNERS = new Owners({
   squashGid: undefined,
   statXattr: undefined,
 });
+
+/** What was shown before it was written, and what could not be. */
+interface Written {
+  readonly shown: Map<string, string>;
+  readonly losses: readonly Loss[];
+}
 
 /** A lower, an upper and a work directory, with an overlay of them in this process. */
 export class UpperTrial {
@@ -44,6 +51,17 @@ export class UpperTrial {
     change: (shell: Shell) => void,
     beforeChange: (index: number) => void = () => undefined,
   ): Map<string, string> {
+    const { shown, losses } = this.#mount(change, beforeChange);
+    assert.deepEqual(losses, []);
+    return shown;
+  }
+
+  /** The same; returns what could not be written. */
+  mountWithLosses(change: (shell: Shell) => void): readonly Loss[] {
+    return this.#mount(change, () => undefined).losses;
+  }
+
+  #mount(change: (shell: Shell) => void, beforeChange: (index: number) => void): Written {
     using upper = OpenDir.open('upperdir', this.dir('upper'));
     using work = OpenDir.open('workdir', this.dir('work'));
     const warn = (text: string): void => void this.warnings.push(text);
@@ -57,8 +75,7 @@ export class UpperTrial {
     const shell = new Shell(new OverlayFileSystem(overlay));
     change(shell);
     const shown = showTree(shell);
-    assert.deepEqual(area.write(overlay), []);
-    return shown;
+    return { shown, losses: area.write(overlay) };
   }
 
   /** What the mount shows. */

@@ -1,10 +1,9 @@
 import { withShortPath } from '../sys/deep-path.js';
 import { renameat2 } from '../sys/directory.js';
 import { fstatat } from '../sys/stat.js';
-import { displayName } from '../util/byte-name.js';
-import { hasCode, messageOf } from '../util/errors.js';
-import type { Loss } from './changes.js';
+import { hasCode } from '../util/errors.js';
 import type { Change } from './journal.js';
+import { attemptForGood, type Loss } from './loss.js';
 import { applyMetadata } from './metadata.js';
 import { join } from './upper-format.js';
 
@@ -16,9 +15,6 @@ export interface ApplyDirs {
   /** Takes what is removed. */
   readonly trash: Buffer;
 }
-
-/** What no later attempt would change. */
-const PERMANENT = ['EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'E2BIG', 'ERANGE', 'EOVERFLOW'];
 
 /**
  * Applies changes in order; what has been applied before is left as it is. Returns the files
@@ -40,14 +36,11 @@ export function applyChanges(
       case 'remove':
         if (exists(path)) rename(path, join(dirs.trash, String(index)));
         break;
-      case 'meta':
-        try {
-          applyMetadata(path, change.metadata);
-        } catch (error) {
-          if (!hasCode(error, ...PERMANENT)) throw error;
-          losses.push({ path: displayName(change.at), reason: messageOf(error) });
-        }
+      case 'meta': {
+        const loss = attemptForGood(change.at, () => applyMetadata(path, change.metadata));
+        if (loss !== undefined) losses.push(loss);
         break;
+      }
     }
   }
   return losses;

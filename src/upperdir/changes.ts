@@ -3,19 +3,13 @@ import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from '../o
 import type { Node } from '../overlay/node.js';
 import type { PlainLower } from '../overlay/plain-lower.js';
 import { isDirNode, type DirNode, type Tree } from '../overlay/tree.js';
-import { displayName, type ByteName } from '../util/byte-name.js';
-import { hasCode, messageOf } from '../util/errors.js';
+import type { ByteName } from '../util/byte-name.js';
 import { sameAsOrigin } from './compare.js';
 import { completeGroups } from './groups.js';
 import type { Change } from './journal.js';
+import { attempt, type Loss } from './loss.js';
 import type { Stage } from './stage.js';
 import { join } from './upper-format.js';
-
-/** A file that could not be written. */
-export interface Loss {
-  readonly path: string;
-  readonly reason: string;
-}
 
 /** What is to be done to the upper directory, and what cannot be. */
 export interface Changes {
@@ -26,15 +20,15 @@ export interface Changes {
 /**
  * Compares a tree with its layers, of which `upper` is the topmost and the one to change; visits
  * only what is marked dirty. What is new is made in the stage. A file that cannot be made (no
- * space, a device in a user namespace) is left out and told.
+ * space, a device in a user namespace, bytes that cannot be read) is left out and told.
  */
 export function findChanges(tree: Tree, upper: PlainLower, stage: Stage): Changes {
   const finder = new Finder(tree, upper, stage);
   finder.run();
-  return finder;
+  return { changes: finder.changes, losses: [...finder.losses, ...stage.losses] };
 }
 
-class Finder implements Changes {
+class Finder {
   readonly changes: Change[] = [];
   readonly losses: Loss[] = [];
   readonly #tree: Tree;
@@ -61,17 +55,20 @@ class Finder implements Changes {
     const low = full.filter(({ layer }) => layer !== this.#upper);
     const { children, hidden } = node.dir;
     for (const name of hidden ?? []) {
-      if (!children.has(name)) this.#visitRemoved({ at, upper, low, name });
+      if (children.has(name)) continue;
+      this.#attempt(below(at, name), () => this.#visitRemoved({ at, upper, low, name }));
     }
-    for (const [name, child] of children) this.#visitChild(child, { at, upper, low, name, full });
+    for (const [name, child] of children) {
+      this.#attempt(below(at, name), () => this.#visitChild(child, { at, upper, low, name, full }));
+    }
     const isTouched = this.changes.slice(before).some((change) => isEntryOf(change, at));
-    if (isTouched || !sameAsOrigin(node).metadata) this.#setMetadata(node, at);
+    if (isTouched || !sameAsOrigin(node).metadata) {
+      this.#attempt(at, () => this.#setMetadata(node, at));
+    }
   }
 
   #setMetadata(node: Node, at: ByteName): void {
-    this.#attempt(at, () => {
-      this.changes.push({ kind: 'meta', at, metadata: this.#stage.metadataOf(node) });
-    });
+    this.changes.push({ kind: 'meta', at, metadata: this.#stage.metadataOf(node) });
   }
 
   #visitRemoved({ at, upper, low, name }: Place): void {
@@ -82,14 +79,12 @@ class Finder implements Changes {
       return;
     }
     if (entry === WHITEOUT) return;
-    this.#attempt(path, () => {
-      const marked = this.#stage.whiteoutName(name);
-      this.#place(below(at, marked), (to) => {
-        this.#stage.makeWhiteout(to);
-        return 'made';
-      });
-      if (marked !== name && entry !== undefined) this.changes.push({ kind: 'remove', at: path });
+    const marked = this.#stage.whiteoutName(name);
+    this.#place(below(at, marked), (to) => {
+      this.#stage.makeWhiteout(to);
+      return 'made';
     });
+    if (marked !== name && entry !== undefined) this.changes.push({ kind: 'remove', at: path });
   }
 
   #visitChild(child: Node, place: Place & { full: readonly LowerRef[] }): void {
@@ -106,11 +101,9 @@ class Finder implements Changes {
       return;
     }
     const isOpaque = isLowerDir(findLower(low, name)[0]);
-    this.#attempt(path, () => {
-      this.#place(path, (to, metas) => {
-        this.#buildWhole(child, { to, at: path, isOpaque, metas });
-        return 'made';
-      });
+    this.#place(path, (to, metas) => {
+      this.#buildWhole(child, { to, at: path, isOpaque, metas });
+      return 'made';
     });
   }
 
@@ -124,13 +117,11 @@ class Finder implements Changes {
       }
       if (same.content && same.metadata && !isRegrouped(node)) return;
     }
-    this.#attempt(path, () => {
-      this.#place(path, (to) => {
-        this.#stage.makeFile(node, to);
-        return 'made';
-      });
-      if (isAdopted && !same.metadata) this.#setMetadata(node, path);
+    this.#place(path, (to) => {
+      this.#stage.makeFile(node, to, path);
+      return 'made';
     });
+    if (isAdopted && !same.metadata) this.#setMetadata(node, path);
   }
 
   /** Makes something in the stage and has it placed. */
@@ -144,11 +135,9 @@ class Finder implements Changes {
   /** A directory that only lower layers have: it gets what changed in it, if anything did. */
   #placeMerged(node: DirNode, at: ByteName, full: readonly LowerRef[]): void {
     if (!node.dirty && !node.changed) return;
-    this.#attempt(at, () => {
-      this.#place(at, (to, metas) => {
-        const make = (): void => this.#stage.makeDir(to);
-        return this.#buildMerged(node, { to, at, metas, full, make });
-      });
+    this.#place(at, (to, metas) => {
+      const make = (): void => this.#stage.makeDir(to);
+      return this.#buildMerged(node, { to, at, metas, full, make });
     });
   }
 
@@ -163,86 +152,71 @@ class Finder implements Changes {
     if (!sameAsOrigin(node).metadata) makeHere();
     const { children, hidden } = node.dir;
     for (const name of hidden ?? []) {
-      if (children.has(name) || findLower(full, name).length === 0) continue;
       this.#attempt(below(at, name), () => {
+        if (children.has(name) || findLower(full, name).length === 0) return;
         makeHere();
         this.#stage.makeWhiteout(join(to, this.#stage.whiteoutName(name)));
       });
     }
     for (const [name, child] of children) {
-      const low = findLower(full, name);
       const inner = { to: join(to, name), at: below(at, name), metas };
-      if (!isDirNode(child)) {
-        const same = sameAsOrigin(child);
-        const isKept = sameRef(low[0], child.origin) && same.content && same.metadata;
-        if (isKept && !isRegrouped(child)) continue;
-        makeHere();
-        this.#buildFile(child, inner);
-      } else if (low.length > 0 && sameSources(child.dir.sources, low)) {
-        const makeInner = (): void => {
-          makeHere();
-          this.#stage.makeDir(inner.to);
-        };
-        this.#buildMerged(child, { ...inner, full: low, make: makeInner });
-      } else {
-        makeHere();
-        this.#buildWhole(child, { ...inner, isOpaque: isLowerDir(low[0]) });
-      }
+      this.#attempt(inner.at, () => {
+        this.#buildChild(child, { ...inner, full: findLower(full, name), make: makeHere });
+      });
     }
     if (!state.isMade) return 'nothing';
-    this.#stage.finishDir(node, to, false);
+    this.#stage.finishDir(node, to, { at, isOpaque: false });
     return 'made';
+  }
+
+  /** What a directory of {@link #buildMerged} has: `make` makes that, `full` is below the name. */
+  #buildChild(child: Node, { full, make, ...place }: MergedDir): void {
+    if (!isDirNode(child)) {
+      const same = sameAsOrigin(child);
+      const isKept = sameRef(full[0], child.origin) && same.content && same.metadata;
+      if (isKept && !isRegrouped(child)) return;
+      make();
+      this.#buildFile(child, place);
+    } else if (full.length > 0 && sameSources(child.dir.sources, full)) {
+      const makeInner = (): void => {
+        make();
+        this.#stage.makeDir(place.to);
+      };
+      this.#buildMerged(child, { ...place, full, make: makeInner });
+    } else {
+      make();
+      this.#buildWhole(child, { ...place, isOpaque: isLowerDir(full[0]) });
+    }
   }
 
   /** A directory that stands by itself: everything in it is written. */
   #buildWhole(node: DirNode, { to, at, isOpaque, metas }: WholeDir): void {
     this.#stage.makeDir(to);
-    for (const name of this.#tree.names(node)) {
-      const child = this.#tree.lookup(node, name);
-      if (child === undefined) continue;
-      const inner = { to: join(to, name), at: below(at, name), metas };
-      if (isDirNode(child)) {
-        this.#attempt(inner.at, () => this.#buildWhole(child, { ...inner, isOpaque: false }));
-      } else {
-        this.#buildFile(child, inner);
+    this.#attempt(at, () => {
+      for (const name of this.#tree.names(node)) {
+        const inner = { to: join(to, name), at: below(at, name), metas };
+        this.#attempt(inner.at, () => {
+          const child = this.#tree.lookup(node, name);
+          if (child === undefined) return;
+          if (isDirNode(child)) this.#buildWhole(child, { ...inner, isOpaque: false });
+          else this.#buildFile(child, inner);
+        });
       }
-    }
-    this.#stage.finishDir(node, to, isOpaque);
+    });
+    this.#stage.finishDir(node, to, { at, isOpaque });
   }
 
   #buildFile(node: Node, { to, at, metas }: NewFile): void {
-    this.#attempt(at, () => {
-      this.#stage.makeFile(node, to);
-      if (this.#stage.isAdopted(node) && !sameAsOrigin(node).metadata) {
-        metas.push({ kind: 'meta', at, metadata: this.#stage.metadataOf(node) });
-      }
-    });
+    this.#stage.makeFile(node, to, at);
+    if (this.#stage.isAdopted(node) && !sameAsOrigin(node).metadata) {
+      metas.push({ kind: 'meta', at, metadata: this.#stage.metadataOf(node) });
+    }
   }
 
   /** Does what may fail for one file alone. */
   #attempt(path: ByteName, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (
-        !hasCode(
-          error,
-          'ENOSPC',
-          'EDQUOT',
-          'EPERM',
-          'EINVAL',
-          'EOPNOTSUPP',
-          'ENOTSUP',
-          'EFBIG',
-          'ENAMETOOLONG',
-          'EOVERFLOW',
-          'EIO',
-          'EMLINK',
-        )
-      )
-        throw error;
-      this.losses.push({ path: displayName(path), reason: messageOf(error) });
-    }
+    const loss = attempt(path, work);
+    if (loss !== undefined) this.losses.push(loss);
   }
 }
 

@@ -24,15 +24,14 @@ export class OpenDir implements Disposable {
   /** As it was given. */
   readonly name: string;
   readonly fd: Fd;
-  /** Device and inode number. */
-  readonly id: string;
+  readonly ino: number;
   readonly device: string;
 
   private constructor(name: string, fd: Fd) {
     this.name = name;
     this.fd = fd;
     const { dev, ino } = fstat(fd);
-    this.id = `${dev} ${ino}`;
+    this.ino = ino;
     this.device = dev;
   }
 

@@ -1,7 +1,7 @@
 import { getxattr, removexattr, setxattr } from '../sys/xattr.js';
 import { UserError, hasCode } from '../util/errors.js';
-import type { Loss } from './changes.js';
 import type { OpenDir } from './directories.js';
+import type { Loss } from './loss.js';
 
 /** Where the upper directory keeps why it could not be written; hidden as overlayfs's own. */
 const NOTES = ['trusted.overlay.tsbuild', 'user.overlay.tsbuild'];

@@ -3,7 +3,7 @@ import { UserError } from '../util/errors.js';
 /** What an id without a mapping is shown as: the kernel's overflow id. */
 export const OVERFLOW_ID = 65534;
 /** 2^32 - 1 means "no id". */
-const ID_MAX = 2 ** 32 - 2;
+export const ID_MAX: number = 2 ** 32 - 2;
 
 /** `length` ids from `stored` on the disk are shown from `shown` on. */
 export interface IdRange {

@@ -25,9 +25,12 @@ export type Change =
   | { readonly kind: 'remove'; readonly at: ByteName }
   | { readonly kind: 'meta'; readonly at: ByteName; readonly metadata: Metadata };
 
-/** Whom a journal is for: the upper directory, as `device inode`. */
+/**
+ * Whom a journal is for: the inode number of the upper directory. The device is the journal's
+ * own, and its number may be another one when the machine starts again.
+ */
 export interface Journal {
-  readonly upper: string;
+  readonly upper: number;
   readonly changes: readonly Change[];
 }
 
@@ -57,15 +60,25 @@ export function readJournal(dir: Buffer): Journal | undefined {
   }
   try {
     const [header, ...lines] = text.trimEnd().split('\n');
-    const { version, upper } = JSON.parse(header ?? '') as { version: number; upper: string };
+    const { version, upper } = JSON.parse(header ?? '') as { version: number; upper: number };
     const { end } = JSON.parse(lines.pop() ?? '') as { end?: number };
     if (version !== VERSION || end !== lines.length) throw new Error(`found version ${version}`);
-    return { upper, changes: lines.map((line) => JSON.parse(line) as Change) };
+    return { upper, changes: lines.map((line) => checkedChange(JSON.parse(line) as Change)) };
   } catch (error) {
     const file = fs.realpathSync(join(dir, NAME));
     const message = `Cannot finish what an earlier mount has written: '${file}' is damaged`;
     throw new UserError('TSB_BUILD', message, { cause: error });
   }
+}
+
+/** Throws where a change would reach out of the upper directory or the stage. */
+function checkedChange(change: Change): Change {
+  const { at, kind } = change;
+  const isInside = !at.split('/').some((name) => name === '..' || name === '.');
+  if (!isInside || (kind === 'place' && !/^\d+$/.test(change.staged))) {
+    throw new Error(`found a change of '${at}'`);
+  }
+  return change;
 }
 
 /** Removes the journal of a directory. */

@@ -4,8 +4,13 @@ import { S_IFLNK } from '../sys/constants.js';
 import { withShortPath } from '../sys/deep-path.js';
 import { fchmodat, fchownat, utimensat, type Time } from '../sys/directory.js';
 import { getxattr, listxattr, removexattr, setxattr } from '../sys/xattr.js';
+import { fstatat } from '../sys/stat.js';
+import { isSystemError } from '../sys/errno.js';
 import type { ByteName } from '../util/byte-name.js';
 import type { Owners } from './owners.js';
+
+const ACCESS_ACL = 'system.posix_acl_access';
+const GROUP_BITS = 0o070;
 
 /** What an inode has besides its content; JSON. */
 export interface Metadata {
@@ -34,27 +39,42 @@ export function metadataOf(node: Node, owners: Owners): Metadata {
 
 /**
  * Gives a file on the disk its metadata; notes of overlay file systems stay. Of a directory after
- * its entries, which change its times and inherit its ACL. Idempotent.
+ * its entries, which change its times and inherit its ACL. Idempotent. An attribute that the file
+ * system does not take is thrown at the end, once the file has all the others.
  */
 export function applyMetadata(path: Buffer, metadata: Metadata): void {
   withShortPath(path, (at) => {
     const { mode, uid, gid, atime, mtime } = metadata;
     const isSymlink = typeOf(mode) === S_IFLNK;
-    // In this order: a change of owner clears set-id bits and capabilities.
-    fchownat(undefined, at, uid, gid);
+    const before = fstatat(undefined, at);
+    // In this order: a change of owner clears set-id bits and capabilities. An owner without a
+    // mapping is shown as another, to which nobody can be changed, and stays.
+    if (before?.uid !== uid || before.gid !== gid) fchownat(undefined, at, uid, gid);
     if (!isSymlink) fchmodat(undefined, at, mode & 0o7777);
-    applyXattrs(at, metadata);
+    const failure = applyXattrs(at, metadata);
     utimensat(undefined, at, { atime, mtime });
+    if (failure !== undefined) throw failure;
   });
 }
 
-function applyXattrs(path: Buffer, { xattrs }: Metadata): void {
+/** Returns the first failure. */
+function applyXattrs(path: Buffer, { mode, xattrs }: Metadata): Error | undefined {
+  let failure: Error | undefined;
   const wanted = new Set(xattrs.map(([name]) => name));
   for (const name of listxattr(path)) {
     if (!wanted.has(name) && !isOverlayXattr(name)) removexattr(path, name);
   }
   for (const [name, text] of xattrs) {
     const value = Buffer.from(text, 'base64');
-    if (getxattr(path, name)?.equals(value) !== true) setxattr(path, name, value);
+    if (getxattr(path, name)?.equals(value) === true) continue;
+    try {
+      setxattr(path, name, value);
+    } catch (error) {
+      if (!isSystemError(error)) throw error;
+      // The group's bits of the mode are the ACL's mask: without it they would say too much.
+      if (name === ACCESS_ACL) fchmodat(undefined, path, mode & ~GROUP_BITS & 0o7777);
+      failure ??= error;
+    }
   }
+  return failure;
 }

@@ -3,7 +3,7 @@ import { PlainLower, type PlainView } from '../overlay/plain-lower.js';
 import { S_IFDIR, S_IFLNK } from '../sys/constants.js';
 import { FsError } from '../sys/errno.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';
-import { showId, storeId, type IdRange } from './id-mapping.js';
+import { ID_MAX, showId, storeId, type IdRange } from './id-mapping.js';
 
 /** How owners and modes on the disk relate to those that are shown. */
 export interface OwnerRules {
@@ -25,7 +25,7 @@ export interface StoredOwner {
   readonly xattr: readonly [ByteName, Buffer] | undefined;
 }
 
-const STAT_TEXT = /^(\d+):(\d+):([0-7]+)/;
+const STAT_TEXT = /^(\d{1,10}):(\d{1,10}):([0-7]+)/;
 const PERMISSIONS = 0o7777;
 /** What is left of a mode where an attribute has it: this process can use the file. */
 const PLAIN_FILE_MODE = 0o644;
@@ -57,8 +57,11 @@ export class Owners implements PlainView {
     node.xattrs = xattrs.size === 0 ? undefined : xattrs;
     const found = STAT_TEXT.exec(value.toString('latin1'));
     if (found === null) return;
-    node.uid = Number(found[1]);
-    node.gid = Number(found[2]);
+    const [uid, gid] = [Number(found[1]), Number(found[2])];
+    // It may be anybody's who may write to the layer.
+    if (Math.max(uid, gid) > ID_MAX) return;
+    node.uid = uid;
+    node.gid = gid;
     node.mode = (node.mode & ~PERMISSIONS) | (Number.parseInt(found[3] ?? '', 8) & PERMISSIONS);
   }
 

@@ -91,16 +91,19 @@ export async function serveMount(
     lingerMs: LINGER_MS,
     signal: stop.signal,
   });
-  const ending = endOnSignal(mountpoint, { end, stop, warn });
-  const isReady = await Promise.race([
-    fs.promises.stat(mountpoint).then(() => true),
-    served.then(() => false),
-  ]);
+  using _ending = endOnSignal(mountpoint, { end, stop, warn });
+  const isReady = await Promise.race([answers(mountpoint), served.then(() => false)]);
   if (isReady) onReady();
+  await served;
+}
+
+/** Waits until the mount answers; false: it has ended before. */
+async function answers(mountpoint: string): Promise<boolean> {
   try {
-    await served;
-  } finally {
-    ending[Symbol.dispose]();
+    await fs.promises.stat(mountpoint);
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'ENOTCONN', 'ECONNABORTED');
   }
 }
 

@@ -15,6 +15,7 @@ import { NAME_MAX } from '../sys/constants.js';
 import { nameBytes, type ByteName } from '../util/byte-name.js';
 import { hasCode } from '../util/errors.js';
 import { sameAsOrigin } from './compare.js';
+import { attempt, type Loss } from './loss.js';
 import { applyMetadata, metadataOf, type Metadata } from './metadata.js';
 import type { Owners } from './owners.js';
 import {
@@ -46,6 +47,8 @@ export class Stage {
   readonly #dir: Buffer;
   readonly #format: UpperFormat;
   readonly #owners: Owners;
+  /** Metadata that the file system does not take. */
+  readonly losses: Loss[] = [];
   /** Where a node with several names is already. */
   readonly #made = new Map<Node, Buffer>();
   #whiteout: Buffer | undefined;
@@ -83,8 +86,8 @@ export class Stage {
     return sameAsOrigin(node).content && !this.#upper.isMetacopy(origin.handle);
   }
 
-  /** Makes a file that is no directory, under one more of its names; its metadata too. */
-  makeFile(node: Node, to: Buffer): void {
+  /** Makes a file that is no directory, under one more of its names, that of the path `at`. */
+  makeFile(node: Node, to: Buffer, at: ByteName): void {
     const known = this.#made.get(node);
     if (known !== undefined) {
       link(known, to);
@@ -95,12 +98,12 @@ export class Stage {
       return;
     }
     try {
-      withShortPath(to, (at) => this.#makeInode(node, at));
-      applyMetadata(to, this.metadataOf(node));
+      withShortPath(to, (path) => this.#makeInode(node, path));
     } catch (error) {
       remove(to);
       throw error;
     }
+    this.#applyMetadata(node, to, at);
     if (node.links > 1) this.#made.set(node, to);
   }
 
@@ -145,10 +148,16 @@ export class Stage {
     withShortPath(to, (at) => mkdirat(undefined, at));
   }
 
-  /** Completes a directory, once all is in it. */
-  finishDir(node: Node, to: Buffer, isOpaque: boolean): void {
+  /** Completes the directory of the path `at`, once all is in it. */
+  finishDir(node: Node, to: Buffer, { at, isOpaque }: { at: ByteName; isOpaque: boolean }): void {
     if (isOpaque) this.#makeOpaque(to);
-    applyMetadata(to, this.metadataOf(node));
+    this.#applyMetadata(node, to, at);
+  }
+
+  /** Contents are kept without their metadata, which nobody but the owner can use then. */
+  #applyMetadata(node: Node, to: Buffer, at: ByteName): void {
+    const loss = attempt(at, () => applyMetadata(to, this.metadataOf(node)));
+    if (loss !== undefined) this.losses.push(loss);
   }
 
   #makeOpaque(dir: Buffer): void {

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import test from 'node:test';
 
+import { setxattr } from '../sys/xattr.js';
 import type { Shell } from '../testing/overlay-fixture.js';
 import { diffSnapshots, snapshotTree } from '../testing/tree-snapshot.js';
 import { UpperTrial } from '../testing/upper-trial.js';
+import { byteNameOf } from '../util/byte-name.js';
+import { hasCode } from '../util/errors.js';
 
 function changeAll(shell: Shell): void {
   shell.rm('/f');
@@ -104,4 +107,69 @@ test('WorkArea refuses a work directory that waits for another upper directory',
   fs.renameSync(trial.dir('upper'), trial.dir('other'));
   fs.mkdirSync(trial.dir('upper'));
   assert.throws(() => trial.show(), { code: 'TSB_USAGE', message: /changes of another upperdir/ });
+});
+
+test('WorkArea refuses a journal that reaches out of the upper directory', (t) => {
+  for (const [at, staged] of [
+    ['../out', '1'],
+    ['old/../../out', '1'],
+    ['in', '../../lower/f'],
+  ]) {
+    const trial = new UpperTrial(t);
+    fs.mkdirSync(trial.dir('work/tsbuild/stage'), { recursive: true });
+    fs.writeFileSync(trial.dir('work/tsbuild/stage/1'), 'x');
+    const { ino } = fs.statSync(trial.dir('upper'));
+    const lines = [{ version: 1, upper: ino }, { kind: 'place', at, staged }, { end: 1 }];
+    const journal = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
+    fs.writeFileSync(trial.dir('work/tsbuild/journal'), journal);
+    assert.throws(() => trial.show(), { code: 'TSB_BUILD', message: /is damaged/ });
+    assert.deepEqual(fs.readdirSync(trial.root).sort(), ['lower', 'upper', 'work']);
+    assert.deepEqual(fs.readdirSync(trial.dir('upper')), ['old']);
+  }
+});
+
+test('WorkArea does not take a directory of the user for its own', (t) => {
+  const trial = new UpperTrial(t);
+  fs.mkdirSync(trial.dir('work/tsbuild/src'), { recursive: true });
+  assert.throws(() => trial.show(), { code: 'TSB_USAGE', message: /found 'src' in its 'tsbuild'/ });
+  assert.ok(fs.existsSync(trial.dir('work/tsbuild/src')));
+});
+
+/** More than one block of ext4, which keeps attributes in one. */
+const LARGE = 'x'.repeat(40_000);
+const LARGE_NAME = byteNameOf('user.large');
+
+function takesLarge(trial: UpperTrial): boolean {
+  try {
+    setxattr(Buffer.from(trial.dir('lower/f')), LARGE_NAME, Buffer.from(LARGE));
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOSPC', 'E2BIG', 'ERANGE')) return false;
+    throw error;
+  }
+}
+
+test('WorkArea keeps files with attributes that the disk does not take, and tells', (t) => {
+  const trial = new UpperTrial(t);
+  if (takesLarge(trial)) {
+    t.skip('the file system takes large attributes');
+    return;
+  }
+  const spoil = (shell: Shell): void => {
+    for (const path of ['/f', '/moved', '/old/o']) shell.setxattr(path, LARGE_NAME, LARGE);
+  };
+  const losses = trial.mountWithLosses((shell) => {
+    shell.mv('/d', '/moved');
+    shell.chmod('/old/o', 0o604);
+    spoil(shell);
+  });
+  assert.deepEqual(losses.map(({ path }) => path).sort(), ['f', 'moved', 'old/o']);
+  const shown = trial.show();
+  assert.match(shown.get('/f') ?? '', /lower\/f/);
+  assert.match(shown.get('/moved/sub/y') ?? '', /lower\/d\/sub\/y/);
+  assert.equal(fs.statSync(trial.dir('upper/old/o')).mode & 0o777, 0o604);
+  // All three are the upper directory's: none keeps later mounts from their end.
+  assert.equal(trial.mountWithLosses(spoil).length, 3);
+  assert.deepEqual(fs.readdirSync(trial.dir('work')), []);
+  assert.deepEqual(trial.show(), shown);
 });

@@ -8,15 +8,18 @@ import { fallocate, openat, syncfs } from '../sys/file.js';
 import { assert } from '../util/assert.js';
 import { UserError, hasCode } from '../util/errors.js';
 import { applyChanges, type ApplyDirs } from './apply.js';
-import { findChanges, type Loss } from './changes.js';
+import { findChanges } from './changes.js';
 import type { OpenDir } from './directories.js';
 import type { Owners } from './owners.js';
+import type { Loss } from './loss.js';
 import { readJournal, removeJournal, writeJournal } from './journal.js';
 import { removeTree } from './remove-tree.js';
 import { Stage } from './stage.js';
 import { probeFormat, type UpperFormat } from './upper-format.js';
 
 const NAME = 'tsbuild';
+/** All that a mount leaves there. */
+const INNER_NAMES = ['contents', 'stage', 'trash', 'reserve', 'journal', 'journal.new'];
 /** Kept for the journal, should the disk be full. */
 const RESERVE_BYTES = 1024 * 1024;
 
@@ -46,6 +49,7 @@ export class WorkArea implements Disposable {
   private constructor(options: WorkAreaOptions) {
     this.#options = options;
     this.#dir = path.join(options.work.path, NAME);
+    this.#assertOurs();
     this.#finishEarlier();
     removeTree(options.work.fd, NAME);
     for (const dir of ['', 'stage', 'trash']) {
@@ -87,12 +91,24 @@ export class WorkArea implements Disposable {
     }
   }
 
+  /** What the user has under that name is not to be removed. */
+  #assertOurs(): void {
+    const { work } = this.#options;
+    const found = fs.existsSync(this.#dir) ? fs.readdirSync(this.#dir) : [];
+    const other = found.find((name) => !INNER_NAMES.includes(name));
+    if (other === undefined) return;
+    const message = `Cannot use workdir '${work.name}': found '${other}' in its '${NAME}'`;
+    throw new UserError('TSB_USAGE', `${message}, want an empty directory`, {
+      hint: 'Make a directory that is used for nothing else',
+    });
+  }
+
   #finishEarlier(): void {
     const { upper, work, warn } = this.#options;
     const dir = Buffer.from(this.#dir);
     const journal = readJournal(dir);
     if (journal === undefined) return;
-    if (journal.upper !== upper.id) {
+    if (journal.upper !== upper.ino) {
       throw new UserError(
         'TSB_USAGE',
         `Cannot use workdir '${work.name}' with upperdir '${upper.name}': ` +
@@ -123,7 +139,7 @@ export class WorkArea implements Disposable {
     fs.rmSync(this.#path('reserve'), { force: true });
     const { isSynced, work } = this.#options;
     if (isSynced) syncfs(work.fd);
-    const journal = { upper: this.#options.upper.id, changes };
+    const journal = { upper: this.#options.upper.ino, changes };
     writeJournal(Buffer.from(this.#dir), journal, isSynced);
     return [...losses, ...this.#apply(changes)];
   }

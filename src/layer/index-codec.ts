@@ -205,6 +205,11 @@ export class LayerIndex {
     return this.#hasFlag(row, FLAG.implied);
   }
 
+  /** Whether a socket stands where the layers below have something. */
+  replaces(row: Row): boolean {
+    return this.#hasFlag(row, FLAG.replaces);
+  }
+
   #hasFlag(row: Row, flag: number): boolean {
     return (this.#bytes.readUInt8(this.#at(row) + INODE.flags) & flag) !== 0;
   }

@@ -239,7 +239,9 @@ export function encodeIndex(root: LayerDir, digestOf?: DigestOf): Buffer {
       const target = Buffer.from(node.target, 'latin1');
       writeU64(sections.rows, target.length, at + INODE.size);
       writeU64(sections.rows, sections.heap.add(target), at + INODE.at);
-    } else if (node.kind === 'file') {
+    } else if (node.kind === 'special') {
+      sections.rows.writeUInt8(node.replaces === true ? FLAG.replaces : 0, at + INODE.flags);
+    } else {
       writeContent(sections, node, at);
       digestOf?.(node)?.copy(sections.rows, at + INODE.digest, 0, DIGEST_BYTES);
     }

@@ -87,7 +87,7 @@ export const THIS_LAYER = 0xffffffff;
 export const CONTENT = { none: 0, pack: 1, file: 2 } as const;
 
 /** Bits of an inode's flags. */
-export const FLAG = { opaque: 1, implied: 2 } as const;
+export const FLAG = { opaque: 1, implied: 2, replaces: 4 } as const;
 
 /** Size of a content digest (SHA-256). */
 export const DIGEST_BYTES = 32;

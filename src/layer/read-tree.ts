@@ -29,7 +29,7 @@ export function readNode(index: LayerIndex, row: Row): Exclude<LayerNode, LayerD
     case S_IFLNK:
       return { ...meta, kind: 'symlink', target: index.target(row) };
     default:
-      return { ...meta, kind: 'special' };
+      return { ...meta, kind: 'special', ...(index.replaces(row) && { replaces: true }) };
   }
 }
 

@@ -45,8 +45,14 @@ export type LayerNode =
       readonly content: ContentRef | undefined;
     })
   | (InodeMeta & { readonly kind: 'symlink'; readonly target: ByteName })
-  | (InodeMeta & { readonly kind: 'special' })
+  | SpecialNode
   | LayerDir;
+
+/**
+ * A device, fifo or socket. `replaces`: a socket stands where the layers below have something;
+ * who leaves sockets out (archives do) has a whiteout there.
+ */
+export type SpecialNode = InodeMeta & { readonly kind: 'special'; readonly replaces?: true };
 
 /**
  * A directory of a layer. `opaque`: hides what lower layers have in it. `implied`: the layer has

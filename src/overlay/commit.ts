@@ -7,7 +7,7 @@ import {
   type LayerDir,
   type LayerNode,
 } from '../layer/types.js';
-import { S_IFLNK, S_IFREG } from '../sys/constants.js';
+import { S_IFLNK, S_IFREG, S_IFSOCK } from '../sys/constants.js';
 import { decodeDev } from '../sys/device-number.js';
 import { assertNever } from '../util/assert.js';
 import type { ByteName } from '../util/byte-name.js';
@@ -164,6 +164,7 @@ class Commit {
       emitted = this.#emitNode(node);
       this.#emitted.set(node, emitted);
     }
+    if (emitted.kind === 'special') markReplacing(emitted, top);
     return emitted;
   }
 
@@ -237,6 +238,12 @@ class Commit {
       sameXattrs(node, before)
     );
   }
+}
+
+/** Archives have no sockets: what lower layers have in a socket's place would come back. */
+function markReplacing(node: { readonly mode: number; replaces?: true }, top?: LowerRef): void {
+  if (typeOf(node.mode) !== S_IFSOCK || top === undefined) return;
+  if (typeOf(top.layer.mode(top.handle)) !== S_IFSOCK) node.replaces = true;
 }
 
 /** Whether lower layers have the same inode under this name, and under this path. */

@@ -134,6 +134,21 @@ line' ' ' ./-`,
     layer: ['dir', 'file/', 'file/x', 'link/', 'link/deep/'],
   },
   {
+    title: 'sockets take the place of files, directories and sockets; archives have nothing there',
+    lower: (sh) => sh.mknod('/sock', 0o140600),
+    script: `
+    python3 - <<'END'
+import os, shutil, socket
+def bind(path): s = socket.socket(socket.AF_UNIX); s.bind(path); s.listen()
+os.unlink('file'); bind('file'); shutil.rmtree('dir'); bind('dir'); os.unlink('sock'); bind('sock')
+bind('new'); bind('empty/new'); os.rename('empty/new', 'other'); os.unlink('two'); os.link('other', 'two')
+END
+    stat -c '%n %F %h' file dir sock new other two`,
+    want:
+      ['file', 'dir', 'sock', 'new'].map((name) => `${name} socket 1\n`).join('') +
+      'other socket 2\ntwo socket 2\n',
+  },
+  {
     title: 'files take the place of directories in three layers',
     lower: [
       (sh) => {

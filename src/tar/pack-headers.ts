@@ -1,4 +1,4 @@
-import { WHITEOUT, type LayerDir, type LayerNode } from '../layer/types.js';
+import { WHITEOUT, type LayerDir, type LayerNode, type SpecialNode } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
 import { BLOCK, encodeHeader, fieldsTooBig, fitsLinkname, splitPath, TYPE } from './header.js';
 import { OPAQUE_MARKER, WHITEOUT_PREFIX } from './layer-tree.js';
@@ -17,7 +17,10 @@ export interface TarPart {
 export interface PackHeaderOptions {
   /** Later times become this one (SOURCE_DATE_EPOCH), in seconds. */
   readonly clampMtime?: number;
-  /** Told of every socket: tar has no type for them, and they are left out. */
+  /**
+   * Told of every socket: tar has no type for them, and they are left out. Where one stands in
+   * place of something in the layers below, there is a whiteout.
+   */
   readonly onSkipped?: (path: ByteName) => void;
 }
 
@@ -37,7 +40,7 @@ interface HeaderFields {
   readonly size?: number;
 }
 
-const WHITEOUT_META: Omit<LayerNode & { kind: 'special' }, 'mode'> & { mode: number } = {
+const WHITEOUT_META: SpecialNode = {
   kind: 'special',
   mode: 0o600,
   uid: 0,
@@ -125,6 +128,11 @@ function specialType(mode: number): string | undefined {
   }
 }
 
+/** Whether the archive hides what the layers below have under a name, and has nothing there. */
+function isLackOf(node: LayerNode): boolean {
+  return node.kind === 'special' && node.replaces === true && specialType(node.mode) === undefined;
+}
+
 /** The parts of an archive, depth first; a directory before what is in it. */
 class PartWriter {
   readonly #options: PackHeaderOptions;
@@ -142,7 +150,7 @@ class PartWriter {
     if (dir.opaque) yield this.#whiteout(prefix + OPAQUE_MARKER);
     const entries = [...dir.entries].sort(([a], [b]) => (a < b ? -1 : 1));
     for (const [name, child] of entries) {
-      if (child === WHITEOUT) yield this.#whiteout(prefix + WHITEOUT_PREFIX + name);
+      if (child === WHITEOUT || isLackOf(child)) yield this.#whiteout(prefix + WHITEOUT_PREFIX + name);
     }
     for (const [name, child] of entries) {
       if (child === WHITEOUT) continue;

@@ -168,6 +168,16 @@ test('packLayer() leaves sockets out and says so', async () => {
   assert.equal(bytes.length, 512 + 1024);
 });
 
+test('packLayer() hides what a socket stands in place of', async (t) => {
+  if (!requires(t, 'program:tar')) return;
+  const socket = { kind: 'special', ...META, mode: 0o140755 } as const;
+  const replacing: LayerNode = { ...socket, replaces: true };
+  const fifo: LayerNode = { ...replacing, mode: 0o010600 };
+  const root = dir({ a: replacing, b: socket, c: dir({ d: replacing }), e: fifo });
+  const listing = execFileSync('tar', ['tf', '-'], { input: await pack(root) }).toString();
+  assert.equal(listing, './\n.wh.a\nc/\nc/.wh.d\ne\n');
+});
+
 test('packLayer() fails if a file has fewer bytes than its index says', async () => {
   const root = dir({ short: { kind: 'file', ...META, size: 9, content: contentRef('four') } });
   await assert.rejects(pack(root), { code: 'TSB_STORE' });

@@ -94,6 +94,14 @@ export async function describeTree(tree: ImageTree): Promise<string[]> {
   return lines;
 }
 
+/** The mode of a socket, in a line that describes one. */
+const SOCKET = / 14\d{4} \d+:\d+ /;
+
+/** What archives have of a tree, as `describeTree` gives it: sockets are in layers alone. */
+export function withoutSockets(lines: readonly string[]): string[] {
+  return lines.filter((line) => !SOCKET.test(line));
+}
+
 /** An overlay's file system, or what stands for it. */
 export type OverlayOperations = Pick<OverlayFileSystem, keyof OverlayFileSystem>;
 

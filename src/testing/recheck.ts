@@ -2,11 +2,8 @@ import assert from 'node:assert/strict';
 
 import type { LayerId } from '../layer/types.js';
 import { applyLayers } from './apply-layers.js';
-import type { LayerFixture } from './overlay-fixture.js';
+import { withoutSockets, type LayerFixture } from './overlay-fixture.js';
 import { tripLayer } from './trip-layer.js';
-
-/** Sockets are in layers, not in archives. */
-const SOCKET = /^\S* 14\d{4} /;
 
 /**
  * Asserts that layers (base first) show the same tree when they are merged, applied one after the
@@ -25,9 +22,6 @@ export async function recheckLayers(
     await tripLayer(fixture.dirOf, from, to);
     tripped.push(to);
   }
-  assert.deepEqual(
-    await fixture.show(tripped),
-    shown.filter((line) => !SOCKET.test(line)),
-  );
+  assert.deepEqual(await fixture.show(tripped), withoutSockets(shown));
   return tripped;
 }

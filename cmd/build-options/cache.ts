@@ -1,4 +1,4 @@
-import type { BuildOptions } from '../../src/build/options.js';
+import type { BuildOptions, PullPolicy } from '../../src/build/options.js';
 import type { Parsed } from '../command.js';
 
 /** What is made again, and what is asked for again. */
@@ -6,14 +6,20 @@ export const CACHE_OPTIONS = {
   'no-cache': { type: 'boolean', describe: 'Run every step again' },
   pull: {
     type: 'string',
-    choices: ['always', 'missing', 'never'],
+    choices: ['always', 'missing', 'never', 'newer', 'true', 'false'],
     bareValue: 'always',
-    describe: 'When to ask the registry for base images [missing]',
+    describe: 'When to ask the registry for base images; newer: if it can be reached [missing]',
   },
 } as const;
 
 export function cacheOptions(
   options: Parsed<typeof CACHE_OPTIONS>,
 ): Pick<BuildOptions, 'noCache' | 'pull'> {
-  return { noCache: options['no-cache'] === true, pull: options.pull ?? 'missing' };
+  return { noCache: options['no-cache'] === true, pull: pullPolicyOf(options.pull) };
+}
+
+/** docker's `--pull` is a boolean, podman's has names. */
+function pullPolicyOf(value: Parsed<typeof CACHE_OPTIONS>['pull']): PullPolicy {
+  if (value === undefined || value === 'false') return 'missing';
+  return value === 'true' ? 'always' : value;
 }

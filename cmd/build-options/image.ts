@@ -1,5 +1,6 @@
 import type { BuildOptions } from '../../src/build/options.js';
 import type { Parsed } from '../command.js';
+import { parseAnnotations } from './annotations.js';
 import { parsePairs } from '../pairs.js';
 
 /** What becomes of the image. */
@@ -12,18 +13,24 @@ export const IMAGE_OPTIONS = {
     describe: 'type=oci|oci-archive|docker|local|tar,dest=PATH, or a directory',
   },
   push: { type: 'boolean', describe: 'Push the tags to their registries' },
+  annotation: {
+    type: 'string',
+    array: true,
+    describe: '[manifest|manifest-descriptor:]NAME=VALUE for the manifest',
+  },
   label: { type: 'string', array: true, describe: 'NAME=VALUE for the image' },
 } as const;
 
 /** UserError TSB_USAGE for an output or pair that is not well-formed. */
 export async function imageOptions(
   options: Parsed<typeof IMAGE_OPTIONS>,
-): Promise<Pick<BuildOptions, 'tags' | 'outputs' | 'push' | 'labels'>> {
+): Promise<Pick<BuildOptions, 'tags' | 'outputs' | 'push' | 'labels' | 'annotations'>> {
   const { parseOutputSpec } = await import('../../src/output/output-spec.js');
   return {
     tags: options.tag ?? [],
     outputs: (options.output ?? []).map((text) => parseOutputSpec(text)),
     push: options.push === true,
+    annotations: parseAnnotations(options.annotation ?? []),
     labels: parsePairs(options.label ?? [], '--label', () => ''),
   };
 }

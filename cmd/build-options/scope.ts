@@ -1,11 +1,17 @@
 import type { BuildOptions } from '../../src/build/options.js';
 import type { Parsed } from '../command.js';
+import { readArgumentFile } from './argument-file.js';
 import { parsePairs, parseSourceDateEpoch } from '../pairs.js';
 
 /** What is built, and with which arguments. */
 export const SCOPE_OPTIONS = {
   target: { type: 'string', describe: 'Stage to build [the last]' },
   'build-arg': { type: 'string', array: true, describe: 'NAME=VALUE for ARG; NAME: from here' },
+  'build-arg-file': {
+    type: 'string',
+    array: true,
+    describe: 'File of such arguments, one a line; --build-arg beats it',
+  },
   platform: { type: 'string', describe: "os/architecture: only this machine's" },
 } as const;
 
@@ -14,7 +20,11 @@ export function scopeOptions(
   options: Parsed<typeof SCOPE_OPTIONS>,
   env: NodeJS.ProcessEnv,
 ): Pick<BuildOptions, 'buildArgs' | 'target' | 'platform' | 'sourceDateEpoch'> {
-  const buildArgs = parsePairs(options['build-arg'] ?? [], '--build-arg', (name) => env[name]);
+  const inFiles = (options['build-arg-file'] ?? []).flatMap((file) => readArgumentFile(file));
+  const buildArgs = {
+    ...parsePairs(inFiles, '--build-arg-file', (name) => env[name]),
+    ...parsePairs(options['build-arg'] ?? [], '--build-arg', (name) => env[name]),
+  };
   const epoch = parseSourceDateEpoch(buildArgs['SOURCE_DATE_EPOCH'] ?? env['SOURCE_DATE_EPOCH']);
   return {
     buildArgs,

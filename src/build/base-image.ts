@@ -1,6 +1,6 @@
 import { cacheKeyOf } from '../cache/key.js';
 import { chainIdOf } from '../oci/chain-id.js';
-import { emptyConfig } from '../oci/config.js';
+import { emptyConfig, type ImageConfig } from '../oci/config.js';
 import { editContainer } from '../oci/edit-config.js';
 import type { ImageSource } from '../oci/image-source.js';
 import { parsePlatform, platformMatches, formatPlatform } from '../oci/platform.js';
@@ -9,6 +9,7 @@ import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
 import type { StoredImage } from '../store/stored-image.js';
 import { ensureLayers, findLayers } from '../store/unpack-layers.js';
+import type { ErrorCode } from '../util/error-codes.js';
 import { UserError } from '../util/errors.js';
 import type { RunningVertex } from './progress.js';
 import { pullToStore } from './pull-image.js';
@@ -45,7 +46,8 @@ export async function imageState(
   const ids = await unpackLayers(session, stored, running);
   const warning = unmappedIdsWarning(session.store.layers.root, ids);
   if (warning !== undefined) session.progress.warn(warning);
-  const { config, layers } = stored;
+  const { layers } = stored;
+  const config = withPath(stored.config);
   const env = parseEnv(config.config?.Env ?? []);
   return {
     layers: layers.flatMap(({ descriptor, diffId }, index) => {
@@ -60,6 +62,13 @@ export async function imageState(
     scope: { env, args: {} },
     createdMs: Date.parse(config.created ?? '') || undefined,
   };
+}
+
+/** As in BuildKit: an image without a PATH gets one. */
+function withPath(config: ImageConfig): ImageConfig {
+  const Env = config.config?.Env ?? [];
+  if (Object.hasOwn(parseEnv(Env), 'PATH')) return config;
+  return editContainer(config, { Env: [...Env, `PATH=${DEFAULT_PATH}`] });
 }
 
 async function unpackLayers(
@@ -98,7 +107,8 @@ async function findRecord(
   }
   const reference = withDefaultTag(source.reference);
   const local = session.store.images.get(reference);
-  if (local !== undefined && pull !== 'always') {
+  const asks = pull === 'always' || pull === 'newer';
+  if (local !== undefined && !asks) {
     if (platformMatches(local.platform, session.platform)) return local;
     if (pull === 'never') throw wrongPlatform(session, reference, local);
   }
@@ -113,8 +123,15 @@ async function findRecord(
     const { platform } = session;
     return await pullToStore(session, reference, { platform, parent: running?.id });
   } catch (error) {
+    const isOwn = local !== undefined && platformMatches(local.platform, session.platform);
+    if (pull === 'newer' && isOwn && isOutOfReach(error)) return local;
     throw withBootstrapHint(error, reference);
   }
+}
+
+function isOutOfReach(error: unknown): boolean {
+  const codes: readonly ErrorCode[] = ['TSB_NETWORK', 'TSB_IMAGE_NOT_FOUND', 'TSB_AUTH'];
+  return error instanceof UserError && codes.includes(error.code);
 }
 
 /** Debian's images need no registry: who cannot reach one is told so. */

@@ -15,9 +15,10 @@ import { Cleanup } from '../util/cleanup.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { commitImage } from './commit.js';
 import type { CommittedImage } from './commit.js';
-import { ContextSource } from './context.js';
+import { ContextSource, findIgnore } from './context.js';
 import { writeOutputs } from './export.js';
 import { LayerPacker } from './layer-packer.js';
+import { ignoreRules, warnOfLint } from './lint-build.js';
 import type { BuildDeps, BuildOptions, BuildResult } from './options.js';
 import type { BuildPlan } from './plan.js';
 import { planBuild } from './plan.js';
@@ -63,26 +64,30 @@ async function run(
   deps: BuildDeps,
   { progress, stop, signal }: { progress: Progress; stop: AbortController; signal: AbortSignal },
 ): Promise<Omit<BuildResult, 'durationMs'>> {
-  const options = completeOptions(given);
+  const asked = completeOptions(given);
   const { store, registry } = deps;
   const host = hostPlatform();
-  const platform = choosePlatform(options.platform, host);
-  const tags = options.tags.map(parseTag);
-  const buildfile = parseBuildfile(options.buildfile.text, options.buildfile.path ?? STDIN_NAME);
+  const platform = choosePlatform(asked.platform, host);
+  const tags = asked.tags.map(parseTag);
+  const buildfile = parseBuildfile(asked.buildfile.text, asked.buildfile.path ?? STDIN_NAME);
   const predefined = {
     ...platformArgs(
       { target: platform, build: host },
-      options.target ?? buildfile.stages.at(-1)?.name,
-      options.buildArgs,
+      asked.target ?? buildfile.stages.at(-1)?.name,
+      asked.buildArgs,
     ),
-    ...epochArgs(options),
   };
-  const { target, buildArgs } = options;
+  const { target, buildArgs } = asked;
   const plan = planBuild(buildfile, { target, buildArgs, predefined });
   announce(progress, { buildfile, plan, tags });
   warnOfUnusedArgs(progress, options, buildfile);
+  const options = withEpoch(asked, plan.globalArgs[EPOCH_ARG]);
   const jobs = options.jobs ?? availableParallelism();
   await using cleanup = new Cleanup();
+  const ignore = ignoreRules(findIgnore(options.context, options.buildfile.path));
+  const inputs = { buildArgs, predefined, ignore, stages: plan.needed };
+  const { pull } = options;
+  await warnOfLint(progress, { buildfile, plan, inputs, platform, pull, store, registry, signal });
   const servers = cleanup.use(
     new ServerPool({ jobs, runs: countRuns(plan), log: deps.log, channel: options.fuseChannel }),
   );
@@ -121,15 +126,19 @@ async function run(
 
 function completeOptions(options: BuildOptions): BuildOptions {
   const context = path.resolve(options.context);
-  const text = options.buildArgs[EPOCH_ARG];
-  if (options.sourceDateEpoch !== undefined || text === undefined) return { ...options, context };
-  if (/^\d{1,12}$/.test(text)) return { ...options, context, sourceDateEpoch: Number(text) };
-  throw new UserError('TSB_USAGE', `Cannot use ${EPOCH_ARG}="${text}": want seconds since 1970`);
+  const { sourceDateEpoch } = options;
+  if (sourceDateEpoch === undefined) return { ...options, context };
+  // A stage that declares it sees the time, wherever it was set.
+  const buildArgs = { ...options.buildArgs, [EPOCH_ARG]: String(sourceDateEpoch) };
+  return { ...options, context, buildArgs };
 }
 
-/** A stage that declares it sees the time, wherever it was set. */
-function epochArgs({ sourceDateEpoch }: BuildOptions): Record<string, string> {
-  return sourceDateEpoch === undefined ? {} : { [EPOCH_ARG]: String(sourceDateEpoch) };
+/** The time that `--build-arg`, or an ARG before the first FROM, asks for, unless one is set. */
+function withEpoch(options: BuildOptions, text: string | undefined): BuildOptions {
+  const value = options.buildArgs[EPOCH_ARG] ?? text;
+  if (options.sourceDateEpoch !== undefined || value === undefined || value === '') return options;
+  if (/^\d{1,12}$/.test(value)) return { ...options, sourceDateEpoch: Number(value) };
+  throw new UserError('TSB_USAGE', `Cannot use ${EPOCH_ARG}="${value}": want seconds since 1970`);
 }
 
 /** Solves; what is left to do for the cache is done even if a step has failed. */

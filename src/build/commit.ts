@@ -6,9 +6,11 @@ import { addStep, editContainer } from '../oci/edit-config.js';
 import { encodeJson } from '../oci/json.js';
 import { ociManifest } from '../oci/manifest.js';
 import { layerCompression, layerMediaType, MEDIA_TYPE } from '../oci/media-types.js';
+import { parsePlatform, platformMatches, type Platform } from '../oci/platform.js';
 import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
 import type { Store } from '../store/store.js';
+import type { Annotation, AnnotationTarget } from './options.js';
 import type { Session } from './session.js';
 import type { StageLayer, StageState } from './state.js';
 
@@ -36,14 +38,35 @@ export async function commitImage(
   const config = describeBytes(MEDIA_TYPE.ociConfig, configBytes);
   const layers: Descriptor[] = [];
   for (const layer of state.layers) layers.push(await describeLayer(layer));
-  const manifestBytes = encodeJson(ociManifest(config, layers));
-  const manifest = describeBytes(MEDIA_TYPE.ociManifest, manifestBytes);
+  const platform = configPlatform(state.image);
+  const annotated = annotationsFor(session.options.annotations ?? [], platform);
+  const manifestBytes = encodeJson(ociManifest(config, layers, annotated('manifest')));
+  const described = annotated('manifest-descriptor');
+  const manifest = {
+    ...describeBytes(MEDIA_TYPE.ociManifest, manifestBytes),
+    ...(described && { annotations: described }),
+  };
   await putBlob(session.store, config, configBytes);
   await putBlob(session.store, manifest, manifestBytes);
-  const platform = configPlatform(state.image);
   const record = { manifest, platform, created: new Date().toISOString() };
   for (const tag of tags) session.store.images.put(tag, record);
   return { record, manifest, config };
+}
+
+/** The annotations of each target for an image of `platform`; undefined: none. */
+function annotationsFor(
+  annotations: readonly Annotation[],
+  platform: Platform,
+): (target: AnnotationTarget) => Record<string, string> | undefined {
+  return (target) => {
+    const own = annotations.filter(
+      (each) =>
+        each.target === target &&
+        (each.platform === undefined || platformMatches(parsePlatform(each.platform), platform)),
+    );
+    if (own.length === 0) return undefined;
+    return Object.fromEntries(own.map(({ key, value }) => [key, value]));
+  };
 }
 
 async function configOf(session: Session, state: StageState): Promise<ImageConfig> {

@@ -16,7 +16,13 @@ const CONFIGS: readonly (readonly [name: string, text: string, want: ContainerCo
   [
     'CMD and ENTRYPOINT',
     'CMD a "b"\nENTRYPOINT ["e"]',
-    { Env: [PATH], WorkingDir: '/', Cmd: ['/bin/sh', '-c', 'a "b"'], Entrypoint: ['e'] },
+    {
+      Env: [PATH],
+      WorkingDir: '/',
+      Cmd: ['/bin/sh', '-c', 'a "b"'],
+      ArgsEscaped: true,
+      Entrypoint: ['e'],
+    },
   ],
   [
     'SHELL before CMD',
@@ -26,6 +32,7 @@ const CONFIGS: readonly (readonly [name: string, text: string, want: ContainerCo
       WorkingDir: '/',
       Shell: ['/bin/bash', '-c'],
       Cmd: ['/bin/bash', '-c', 'x'],
+      ArgsEscaped: true,
     },
   ],
   [

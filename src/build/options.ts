@@ -56,6 +56,8 @@ export interface BuildOptions {
 }
 
 /** What a build works with. The caller owns the store. */
+  /** Of the manifest, not of the config. */
+  readonly annotations?: readonly Annotation[];
 export interface BuildDeps {
   readonly store: Store;
   /** Called only when a registry is needed: loading the client takes time. */

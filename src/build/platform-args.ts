@@ -25,10 +25,12 @@ export function platformArgs(
   const predefined = {
     TARGETPLATFORM: formatPlatform(target),
     TARGETOS: target.os,
+    TARGETOSVERSION: '',
     TARGETARCH: target.architecture,
     TARGETVARIANT: target.variant ?? '',
     BUILDPLATFORM: formatPlatform(build),
     BUILDOS: build.os,
+    BUILDOSVERSION: '',
     BUILDARCH: build.architecture,
     BUILDVARIANT: build.variant ?? '',
     TARGETSTAGE: targetStage ?? 'default',

@@ -42,6 +42,9 @@ export const BUILTIN_ARGS: readonly string[] = [
   ...['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'],
 ];
 
+/** Arguments for scanners, which no command sees. */
+const SCAN_ARGS: readonly string[] = ['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'];
+
 /** What `$name` expands to in a stage. */
 export function lookUp(scope: Scope, name: string): string | undefined {
   return own(scope.over ?? {}, name) ?? own(scope.env, name) ?? own(scope.args, name);
@@ -79,9 +82,15 @@ export function visibleArgs(scope: Scope): Record<string, string> {
   const visible: Record<string, string> = {};
   for (const name of Object.keys(scope.args)) {
     const value = lookUp(scope, name);
-    if (value !== undefined) visible[name] = value;
+    if (value !== undefined && !SCAN_ARGS.includes(name)) visible[name] = value;
   }
   return visible;
+}
+
+/** All declared arguments, as a RUN's history has them: without a value they are empty. */
+export function declaredArgs(scope: Scope): Record<string, string> {
+  const names = Object.keys(scope.args);
+  return Object.fromEntries(names.map((name) => [name, lookUp(scope, name) ?? '']));
 }
 
 /** The variables that a RUN's result depends on: what the key holds. */

@@ -1,10 +1,10 @@
-import type { HealthcheckInstruction, Instruction } from '../dockerfile/ast.js';
+import type { Instruction } from '../dockerfile/ast.js';
 import { expandPart } from '../dockerfile/expand.js';
-import type { Healthcheck } from '../oci/config.js';
 import { editContainer } from '../oci/edit-config.js';
 import { assertNever } from '../util/assert.js';
 import { assertSignal, commandArgv, withKeys } from './container-settings.js';
-import { argvHistory, listHistory, oneLine, pairsHistory } from './history.js';
+import { healthcheckEdit } from './healthcheck.js';
+import { argvHistory, listHistory, pairsHistory } from './history.js';
 import { positioned } from './positioned.js';
 import type { ArgSources } from './scope.js';
 import { declareArg, formatEnv, lookUp, setEnv } from './scope.js';
@@ -58,7 +58,9 @@ export function applyConfig(
       return edited({ User: instruction.user }, `USER ${instruction.user}`);
     case 'cmd': {
       const argv = commandArgv(container, instruction.command);
-      return edited({ Cmd: argv }, argvHistory('CMD', argv), { hasOwnCmd: true });
+      // Deprecated, and always set by docker and BuildKit.
+      const changes = { Cmd: argv, ArgsEscaped: true };
+      return edited(changes, argvHistory('CMD', argv), { hasOwnCmd: true });
     }
     case 'entrypoint': {
       const argv = commandArgv(container, instruction.command);
@@ -79,10 +81,10 @@ export function applyConfig(
       positioned(instruction.source, () => assertSignal(instruction.signal));
       return edited({ StopSignal: instruction.signal }, `STOPSIGNAL ${instruction.signal}`);
     case 'healthcheck':
-      return edited({ Healthcheck: healthcheckOf(instruction) }, oneLine(instruction));
+      return edited(...healthcheckEdit(instruction));
     case 'onbuild': {
       const OnBuild = [...(container.OnBuild ?? []), instruction.expression];
-      return edited({ OnBuild }, `ONBUILD ${instruction.expression}`);
+      return { ...state, image: editContainer(image, { OnBuild }) };
     }
     case 'maintainer': {
       const author = instruction.maintainer;
@@ -114,27 +116,4 @@ function declareArgs(
   }
   const createdBy = `ARG ${words.join(' ')}`;
   return withStep(state, { createdBy, createdMs: undefined, layer: undefined }, { scope });
-}
-
-function healthcheckOf(instruction: HealthcheckInstruction): Healthcheck {
-  const { test, intervalNs, timeoutNs, startPeriodNs, startIntervalNs, retries } = instruction;
-  return {
-    Test: testOf(test),
-    ...(intervalNs !== undefined && { Interval: intervalNs }),
-    ...(timeoutNs !== undefined && { Timeout: timeoutNs }),
-    ...(startPeriodNs !== undefined && { StartPeriod: startPeriodNs }),
-    ...(startIntervalNs !== undefined && { StartInterval: startIntervalNs }),
-    ...(retries !== undefined && { Retries: retries }),
-  };
-}
-
-function testOf(test: HealthcheckInstruction['test']): string[] {
-  switch (test.form) {
-    case 'none':
-      return ['NONE'];
-    case 'exec':
-      return ['CMD', ...test.argv];
-    case 'shell':
-      return ['CMD-SHELL', test.command];
-  }
 }

@@ -38,7 +38,7 @@ export async function executeWorkdir(
     makeDirectory(
       editable,
       byteNameOf(directory),
-      newDirectoryMeta({ uid, gid }, session.createdMs()),
+      newDirectoryMeta({ owner: { uid, gid }, changeMode: undefined }, session.createdMs()),
     );
   });
 }

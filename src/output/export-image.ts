@@ -93,6 +93,7 @@ export async function exportImage(
     const { manifest } = image.record;
     return { ...exported, layers, manifest, manifestBytes: image.manifestBytes };
   }
+  const { annotations } = image.record.manifest;
   const asOciConfig = { ...config, mediaType: MEDIA_TYPE.ociConfig };
   const bytes = encodeJson(
     ociManifest(asOciConfig, descriptors.map(asOci), image.manifest.annotations),
@@ -100,7 +101,10 @@ export async function exportImage(
   return {
     ...exported,
     layers,
-    manifest: describeBytes(MEDIA_TYPE.ociManifest, bytes),
+    manifest: {
+      ...describeBytes(MEDIA_TYPE.ociManifest, bytes),
+      ...(annotations && { annotations }),
+    },
     manifestBytes: bytes,
   };
 }

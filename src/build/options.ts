@@ -10,8 +10,23 @@ import type { Emit } from './events.js';
 import type { SourceReport } from './sources/sources.js';
 import type { RunSettings } from './run-settings.js';
 
-/** When the registry is asked for an image: never, if the store lacks it, or each time. */
-export type PullPolicy = 'always' | 'missing' | 'never';
+/**
+ * When the registry is asked for an image: never, if the store lacks it, or each time; `newer`:
+ * each time, but if it cannot be had there, the store's will do.
+ */
+export type PullPolicy = 'always' | 'missing' | 'never' | 'newer';
+
+/** What an annotation is for: the image's manifest, or the descriptor of it. */
+export type AnnotationTarget = 'manifest' | 'manifest-descriptor';
+
+/** `--annotation`. */
+export interface Annotation {
+  readonly target: AnnotationTarget;
+  /** Only where the image is of this platform. */
+  readonly platform?: string;
+  readonly key: string;
+  readonly value: string;
+}
 
 /** The network of a RUN: the host's, or a loopback alone. */
 export type NetworkMode = 'host' | 'none';
@@ -41,6 +56,8 @@ export interface BuildOptions {
   /** Push each tag when the build is done. */
   readonly push: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of the manifest, not of the config. */
+  readonly annotations?: readonly Annotation[];
   readonly network: NetworkMode;
   /** How RUN's file system is served; absent: by `/dev/fuse`. */
   readonly fuseChannel?: FuseChannel;
@@ -56,8 +73,6 @@ export interface BuildOptions {
 }
 
 /** What a build works with. The caller owns the store. */
-  /** Of the manifest, not of the config. */
-  readonly annotations?: readonly Annotation[];
 export interface BuildDeps {
   readonly store: Store;
   /** Called only when a registry is needed: loading the client takes time. */

@@ -144,7 +144,7 @@ function isAnswered(argv: readonly string[]): boolean {
 async function runLine(argv: readonly string[], run: Run): Promise<number> {
   const { command, argv: prepared } = prepareArgv(argv, COMMANDS);
   let values: Values | undefined;
-  if (command?.isNamespaced === true && !isAnswered(prepared)) await enterNamespaces();
+  if (command?.isNamespaced?.(prepared) === true && !isAnswered(prepared)) await enterNamespaces();
   const parser = await buildParser(prepared, command, (parsed) => (values = parsed));
   if (command === undefined && !isAnswered(prepared)) {
     parser.showHelp();

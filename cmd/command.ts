@@ -76,8 +76,11 @@ export interface Command<O extends OptionTable = OptionTable> {
    */
   readonly passOnAfter?: number;
   readonly epilogue?: string;
-  /** It always runs in tsbuild's own namespaces: entered before the line is parsed, to save time. */
-  readonly isNamespaced?: true;
+  /**
+   * Whether it runs in tsbuild's own namespaces, told by its words: they are entered before the
+   * line is parsed, to save time.
+   */
+  isNamespaced?(argv: readonly string[]): boolean;
   /** Returns the exit code. Failures are thrown. */
   run(args: CommandArgs<O>, context: CommandContext): Promise<number>;
 }

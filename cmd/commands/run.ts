@@ -103,7 +103,7 @@ async function execute(
 
 export const runCommandCommand: Command = defineCommand({
   name: 'run',
-  isNamespaced: true,
+  isNamespaced: () => true,
   describe: 'Run a command in an image',
   positionals: { image: { describe: 'an image of the store' } },
   options: OPTIONS,

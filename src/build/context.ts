@@ -44,14 +44,14 @@ export class ContextSource implements Disposable {
 
   async #open(): Promise<{ files: ContextFiles; memo: MapMemo }> {
     const memo = new MapMemo(await findFileDigests(this.#records, this.#directory));
-    const ignore = readIgnore(this.#directory, this.#buildfilePath);
+    const ignore = findIgnore(this.#directory, this.#buildfilePath);
     this.#files = ContextFiles.open(this.#directory, { ignore, memo });
     return { files: this.#files, memo };
   }
 }
 
-/** The ignore files of a context, first one that exists counts. */
-function readIgnore(
+/** The ignore file of a context: of several, the first one counts. */
+export function findIgnore(
   directory: string,
   buildfilePath: string | undefined,
 ): IgnoreMatcher | undefined {

@@ -1,4 +1,5 @@
 /* RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK: the instructions that hold a command line. */
+import { suggest } from '../util/suggest.js';
 import type {
   CmdInstruction,
   EntrypointInstruction,
@@ -11,8 +12,8 @@ import type {
 import { parseDurationNs } from './duration.js';
 import { parseFlags } from './flags.js';
 import { heredocText, parseHeredocWord } from './heredoc.js';
-import { parseJsonForm } from './parser.js';
 import { findMountFrom } from './mounts.js';
+import { parseJsonForm } from './parser.js';
 import { baseOf, malformed, parseCommandLine, type Request, requireRest } from './request.js';
 
 const NETWORK_MODES: readonly NetworkMode[] = ['default', 'none', 'host'];
@@ -28,9 +29,9 @@ export function parseRun(request: Request): RunInstruction {
   });
   const network = oneOf(request, 'network', flags.network, NETWORK_MODES);
   const security = oneOf(request, 'security', flags.security, SECURITY_MODES);
-  return {
   // The rest of a mount is checked when its variables are known: a stage may never be built.
   for (const mount of flags.mount) findMountFrom(mount);
+  return {
     kind: 'run',
     ...baseOf(request),
     command: parseRunCommand(request),
@@ -127,6 +128,7 @@ function parseHealthTest(request: Request, rest: string): HealthcheckInstruction
         request,
         `found "${type}", want CMD or NONE`,
         `Write HEALTHCHECK CMD ${rest}`,
+        type,
       );
   }
 }
@@ -140,14 +142,24 @@ function optionalDuration(
   const nanoseconds = text === undefined || text === '' ? 0 : parseDurationNs(text);
   if (nanoseconds === 0) return undefined;
   if (nanoseconds >= MIN_DURATION_NS) return nanoseconds;
-  throw malformed(request, `found --${name}=${text ?? ''}, want 1ms or more`, 'Write 1ms or more');
+  throw malformed(
+    request,
+    `found --${name}=${text ?? ''}, want 1ms or more`,
+    'Write 1ms or more',
+    `--${name}=${text ?? ''}`,
+  );
 }
 
 function parseRetries(request: Request, text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
   const retries = Number(text);
   if (/^\d{1,9}$/.test(text)) return retries === 0 ? undefined : retries;
-  throw malformed(request, `found --retries=${text}, want a number`, 'Write --retries=3');
+  throw malformed(
+    request,
+    `found --retries=${text}, want a number`,
+    'Write --retries=3',
+    `--retries=${text}`,
+  );
 }
 
 function oneOf<const T extends string>(
@@ -163,6 +175,7 @@ function oneOf<const T extends string>(
   throw malformed(
     request,
     `found --${name}=${text}, want one of ${want}`,
-    `Write --${name}=${allowed[0] ?? ''}`,
+    `Write --${name}=${suggest(text, allowed) ?? allowed[0] ?? ''}`,
+    `--${name}=${text}`,
   );
 }

@@ -10,7 +10,10 @@ export interface Locatable {
   readonly joins?: readonly Join[];
 }
 
-/** Words of a logical line, as they are written; `last`: where they stand last. */
+/**
+ * Words of a logical line, as they are written; `last`: where they stand last. Blanks at the ends
+ * only help to find them.
+ */
 export interface Part {
   readonly text: string;
   readonly last?: boolean;
@@ -46,8 +49,9 @@ export function sourceOf(line: Locatable, part: Part): SourceRange {
 /** Where a part stands in the file; undefined if its text is not in the line as it is written. */
 function findPart(line: Locatable, { text, last }: Part): SourcePoint | undefined {
   if (text === '') return undefined;
-  const offset = last ? line.original.lastIndexOf(text) : findWord(line.original, text);
-  if (offset < 0) return undefined;
+  const found = last ? line.original.lastIndexOf(text) : findWord(line.original, text);
+  if (found < 0) return undefined;
+  const offset = found + text.length - text.trimStart().length;
   const joins = line.joins ?? [{ offset: 0, line: line.source.startLine, column: 1 }];
   const join = joins.findLast((each) => each.offset <= offset);
   if (join === undefined) return undefined;
@@ -55,7 +59,7 @@ function findPart(line: Locatable, { text, last }: Part): SourcePoint | undefine
   return {
     line: join.line,
     column: join.column + offset - join.offset,
-    length: Math.min(text.length, end - offset),
+    length: Math.min(text.trim().length, end - offset),
   };
 }
 

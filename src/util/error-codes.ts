@@ -19,6 +19,7 @@ export interface ErrorMeaning {
 export type ErrorCode =
   | 'TSB_USAGE'
   | 'TSB_PARSE'
+  | 'TSB_LINT'
   | 'TSB_UNSUPPORTED'
   | 'TSB_NO_BUILDFILE'
   | 'TSB_CONTEXT'
@@ -52,6 +53,7 @@ export type ErrorCode =
 export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   TSB_USAGE: { meaning: 'The command line, or a call of the library, is wrong', usage: true },
   TSB_PARSE: { meaning: 'The Buildfile is not well-formed' },
+  TSB_LINT: { meaning: 'A check found something, and the Buildfile says error=true' },
   TSB_UNSUPPORTED: { meaning: 'A feature, flag or media type that tsbuild does not have' },
   TSB_NO_BUILDFILE: { meaning: 'No Buildfile was found' },
   TSB_CONTEXT: { meaning: 'The build context is missing or cannot be read' },

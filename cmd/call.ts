@@ -1,0 +1,193 @@
+import { EXIT } from '../src/util/error-codes.js';
+import { messageOf, type SourceRange, UserError } from '../src/util/errors.js';
+import type { BuildDeps, BuildfileInput } from '../src/build/options.js';
+import type { CheckOptions } from '../src/build/check.js';
+import type { LintWarning } from '../src/lint/report.js';
+import { LINT_RULES } from '../src/lint/rules.js';
+import type { Call } from './build-options/call.js';
+import { STDIN_NAME } from './buildfile.js';
+import type { CommandContext } from './command.js';
+import { escapeControls } from './progress/text.js';
+import { formatPosition, snippet } from './snippet.js';
+import { formatTable } from './table.js';
+
+/** Prints what `--call` asks for to standard output. Returns the exit code. */
+export async function runCall(
+  { what, format }: Call,
+  {
+    options,
+    deps,
+  }: { options: CheckOptions; deps: Pick<BuildDeps, 'store' | 'registry' | 'signal'> },
+  context: CommandContext,
+): Promise<number> {
+  const { outlineBuild, targetsOf } = await import('../src/build/check.js');
+  const { buildfile } = options;
+  const isJson = format === 'json';
+  const print = (lines: readonly string[]): void => {
+    for (const line of lines) context.print(escapeControls(line));
+  };
+  const printJson = (value: object): void => context.print(JSON.stringify(value, null, 2));
+  switch (what) {
+    case 'check':
+      return await runCheck({ options, deps, isJson, print, printJson });
+    case 'targets': {
+      const targets = targetsOf(options);
+      if (isJson) printJson({ targets: targets.map(targetJson), sources: [encoded(buildfile)] });
+      else print(targetLines(targets));
+      return EXIT.ok;
+    }
+    case 'outline': {
+      const outline = outlineBuild(options);
+      if (isJson) printJson(outlineJson(outline, buildfile));
+      else print(outlineLines(outline));
+      return EXIT.ok;
+    }
+  }
+}
+
+/** 1 where there is a warning, as in BuildKit. */
+async function runCheck({
+  options,
+  deps,
+  isJson,
+  print,
+  printJson,
+}: {
+  options: CheckOptions;
+  deps: Pick<BuildDeps, 'store' | 'registry' | 'signal'>;
+  isJson: boolean;
+  print: (lines: readonly string[]) => void;
+  printJson: (value: object) => void;
+}): Promise<number> {
+  const { checkBuild } = await import('../src/build/check.js');
+  const { buildfile } = options;
+  const sources = [
+    { filename: buildfile.path ?? STDIN_NAME, language: 'Dockerfile', data: encoded(buildfile) },
+  ];
+  try {
+    const { warnings } = await checkBuild(options, deps);
+    if (isJson) printJson({ warnings: warnings.map(warningJson), sources });
+    else print(checkLines(warnings, buildfile));
+    return warnings.length === 0 ? EXIT.ok : EXIT.failed;
+  } catch (error) {
+    if (!isJson || !(error instanceof UserError)) throw error;
+    const { source } = error;
+    const location = source === undefined ? {} : { location: locationJson(source) };
+    printJson({ warnings: [], sources, buildError: { message: messageOf(error), ...location } });
+    return EXIT.failed;
+  }
+}
+
+function checkLines(warnings: readonly LintWarning[], { text, path }: BuildfileInput): string[] {
+  const count = warnings.length;
+  const name = path ?? 'standard input';
+  const found = count === 0 ? 'no warning' : count === 1 ? '1 warning' : `${count} warnings`;
+  return [
+    ...warnings.flatMap(({ rule, message, hint, source }) => [
+      `warning: ${rule}: ${message}`,
+      formatPosition(source),
+      ...snippet(source, text),
+      `hint: ${hint}`,
+      '',
+    ]),
+    `Checked ${name}: ${found}`,
+  ];
+}
+
+type Target = ReturnType<typeof import('../src/build/check.js').targetsOf>[number];
+type Outline = ReturnType<typeof import('../src/build/check.js').outlineBuild>;
+
+function targetLines(targets: readonly Target[]): string[] {
+  const rows = targets.map(({ name, isDefault, description }) => {
+    const mark = isDefault ? '(default)' : '';
+    return [[name, mark].filter(Boolean).join(' '), description ?? ''];
+  });
+  return formatTable([['TARGET', 'DESCRIPTION'], ...rows]);
+}
+
+function outlineLines({ name, description, args, secrets, ssh }: Outline): string[] {
+  const head = [
+    ...(name !== undefined || description !== undefined ? [['TARGET:', name ?? '(default)']] : []),
+    ...(description !== undefined ? [['DESCRIPTION:', description]] : []),
+  ];
+  const mounts = (title: string, list: Outline['secrets']): string[][] => [
+    [title, 'REQUIRED'],
+    ...list.map(({ id, required }) => [id, required ? 'true' : '']),
+  ];
+  const tables = [
+    head,
+    args.length === 0
+      ? []
+      : [
+          ['BUILD ARG', 'VALUE', 'DESCRIPTION'],
+          ...args.map((arg) => [arg.name, arg.value ?? '', arg.description ?? '']),
+        ],
+    secrets.length === 0 ? [] : mounts('SECRET', secrets),
+    ssh.length === 0 ? [] : mounts('SSH', ssh),
+  ].filter((table) => table.length > 0);
+  if (tables.length === 0) return ['The target takes no arguments, secrets or keys'];
+  return tables.flatMap((table, index) => [...(index > 0 ? [''] : []), ...formatTable(table)]);
+}
+
+/* The JSON forms have the keys of BuildKit's. */
+
+interface LocationJson {
+  readonly ranges: readonly {
+    readonly start: { readonly line: number; readonly character?: number };
+    readonly end: { readonly line: number; readonly character?: number };
+  }[];
+}
+
+/** Lines count from 1, characters from 0; without characters the whole lines are meant. */
+function locationJson({ startLine, endLine, at }: SourceRange): LocationJson {
+  if (at === undefined) return { ranges: [{ start: { line: startLine }, end: { line: endLine } }] };
+  const { line, column, length } = at;
+  const start = { line, character: column - 1 };
+  return { ranges: [{ start, end: { line, character: column - 1 + length } }] };
+}
+
+function lineJson(line: number): LocationJson {
+  return { ranges: [{ start: { line }, end: { line } }] };
+}
+
+function encoded({ text }: BuildfileInput): string {
+  return Buffer.from(text).toString('base64');
+}
+
+function warningJson({ rule, message, hint, source }: LintWarning): object {
+  const { description } = LINT_RULES[rule];
+  return { ruleName: rule, description, detail: message, hint, location: locationJson(source) };
+}
+
+function targetJson({ name, isDefault, description, base, platform, line }: Target): object {
+  return {
+    ...(name !== undefined && { name }),
+    ...(isDefault && { default: true }),
+    ...(description !== undefined && { description }),
+    base,
+    ...(platform !== undefined && { platform }),
+    location: lineJson(line),
+  };
+}
+
+function outlineJson(
+  { name, description, args, secrets, ssh }: Outline,
+  buildfile: BuildfileInput,
+): object {
+  const mounts = (list: Outline['secrets']): object[] =>
+    list.map(({ id, required, line }) => ({
+      name: id,
+      ...(required && { required }),
+      location: lineJson(line),
+    }));
+  return {
+    ...(name !== undefined && { name }),
+    ...(description !== undefined && { description }),
+    ...(args.length > 0 && {
+      args: args.map(({ line, ...arg }) => ({ ...arg, location: lineJson(line) })),
+    }),
+    ...(secrets.length > 0 && { secrets: mounts(secrets) }),
+    ...(ssh.length > 0 && { ssh: mounts(ssh) }),
+    sources: [encoded(buildfile)],
+  };
+}

@@ -1,0 +1,124 @@
+import type { Buildfile } from '../dockerfile/ast.js';
+import { lintBuildfile, type LintInputs, type LintResult } from '../lint/lint.js';
+import type { IgnoreRules } from '../lint/instruction-rules.js';
+import type { BaseImage } from '../lint/stage-values.js';
+import type { ImageConfig } from '../oci/config.js';
+import type { Platform } from '../oci/platform.js';
+import { type Reference, withDefaultTag } from '../oci/reference.js';
+import type { RegistryClient } from '../registry/client.js';
+import type { Store } from '../store/store.js';
+import { UserError } from '../util/errors.js';
+import type { PullPolicy } from './options.js';
+import type { BuildPlan } from './plan.js';
+import type { Progress } from './progress.js';
+import { parseEnv } from './scope.js';
+
+/** What checking a planned build takes. */
+export interface LintBuild {
+  readonly buildfile: Buildfile;
+  readonly plan: BuildPlan;
+  readonly inputs: Pick<LintInputs, 'buildArgs' | 'predefined' | 'stages' | 'ignore'>;
+  readonly platform: Platform;
+  readonly pull: PullPolicy;
+  readonly store: Store;
+  readonly registry: () => Promise<RegistryClient>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Checks a Buildfile against the base images that the store has; the registry is asked for the
+ * settings of another one only where a check depends on them. What cannot be had is left out:
+ * the build will say why.
+ */
+export async function lintBuild(given: LintBuild): Promise<LintResult> {
+  const bases = new Map<number, BaseImage>();
+  const baseOf = (index: number): BaseImage | undefined => bases.get(index);
+  const indices = given.inputs.stages ?? given.plan.stages.map(({ stage }) => stage.index);
+  for (const index of indices) {
+    const base = await storedBase(given, index);
+    if (base !== undefined) bases.set(index, base);
+  }
+  const first = lintBuildfile(given.buildfile, { ...given.inputs, baseOf });
+  if (first.unsettled.length === 0 || given.pull === 'never') return first;
+  for (const index of first.unsettled) {
+    const base = await remoteBase(given, index);
+    if (base !== undefined) bases.set(index, base);
+  }
+  return lintBuildfile(given.buildfile, { ...given.inputs, baseOf });
+}
+
+/** Warns of what the checks find. Throws TSB_LINT where the file asks that it ends the build. */
+export async function warnOfLint(progress: Progress, given: LintBuild): Promise<void> {
+  const result = await lintBuild(given);
+  for (const { rule, message, hint, source } of result.warnings) {
+    progress.warn({ message: `${rule}: ${message}`, hint, source });
+  }
+  if (result.isError) throw lintError(result);
+}
+
+/** The error for a build whose file asks that warnings end it. */
+function lintError({ warnings }: LintResult): UserError {
+  const rules = [...new Set(warnings.map(({ rule }) => rule))].join(', ');
+  const source = warnings[0]?.source;
+  return new UserError('TSB_LINT', `Cannot build: the checks ${rules} have found something`, {
+    hint: 'Mend it, or remove error=true from the check directive',
+    ...(source !== undefined && { source }),
+  });
+}
+
+/** What an ignore file leaves out, as a check needs it. */
+export function ignoreRules(
+  matcher: { readonly hasExceptions: boolean; ignores(path: string): boolean } | undefined,
+): IgnoreRules | undefined {
+  if (matcher === undefined) return undefined;
+  const isAll = matcher.ignores(PROBE_NAME);
+  return {
+    hasExceptions: matcher.hasExceptions,
+    isAll,
+    ignores: (path) => matcher.ignores(path),
+  };
+}
+
+/** A name that only a pattern for all names matches. */
+const PROBE_NAME = 'tsbuild-probe-7f3a';
+
+async function storedBase(given: LintBuild, index: number): Promise<BaseImage | undefined> {
+  const reference = referenceOf(given, index);
+  const record = reference && given.store.images.get(reference);
+  if (record === undefined) return undefined;
+  return await attempt(async () => baseOfConfig((await given.store.loadImage(record)).config));
+}
+
+async function remoteBase(given: LintBuild, index: number): Promise<BaseImage | undefined> {
+  const reference = referenceOf(given, index);
+  if (reference === undefined) return undefined;
+  const { platform, signal, registry } = given;
+  return await attempt(async () => {
+    const client = await registry();
+    return baseOfConfig((await client.resolve(reference, { platform, signal })).config);
+  });
+}
+
+function referenceOf({ plan }: LintBuild, index: number): Reference | undefined {
+  const base = plan.stages[index]?.base;
+  if (base?.kind !== 'image' || base.source.kind !== 'reference') return undefined;
+  return withDefaultTag(base.source.reference);
+}
+
+function baseOfConfig({ config, os, architecture, variant }: ImageConfig): BaseImage {
+  return {
+    env: parseEnv(config?.Env ?? []),
+    hasShell: (config?.Shell ?? []).length > 0,
+    platform: { os, architecture, ...(variant !== undefined && { variant }) },
+  };
+}
+
+/** Undefined where the image cannot be had. */
+async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof UserError && error.code !== 'TSB_INTERRUPTED') return undefined;
+    throw error;
+  }
+}

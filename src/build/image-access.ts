@@ -60,7 +60,8 @@ export async function editImage(
     upperdir,
   });
   await edit(new ImageTree(overlay));
-  overlay.commit({ mtimeMax: session.mtimeMax });
+  await overlay.commitInThread({ mtimeMax: session.mtimeMax });
+  session.signal.throwIfAborted();
   return session.store.layers.publish(upperdir);
 }
 

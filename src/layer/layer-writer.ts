@@ -181,6 +181,11 @@ export class LayerWriter implements Disposable {
   /** Like {@link finish}, but syncs in a thread, so that this one can be interrupted meanwhile. */
   async finishInThread(root: LayerDir): Promise<void> {
     this.finish(root, { sync: false });
+    await this.syncInThread();
+  }
+
+  /** Waits until a layer that was finished without `sync` is on the disk. */
+  async syncInThread(): Promise<void> {
     await syncfsInThread(this.#dirFd);
   }
 

@@ -20,6 +20,8 @@ import { isDirNode, type DirNode, type Tree } from './tree.js';
 export interface CommitOptions {
   /** Later modification times are recorded as this one: seconds since 1970. */
   readonly mtimeMax?: number | undefined;
+  /** False: the layer need not be on the disk yet. */
+  readonly sync?: boolean;
 }
 
 /** What a layer came to: names that it adds, changes or removes, and the bytes that it stores. */
@@ -33,7 +35,7 @@ export interface CommitResult {
  * that are still in memory, and finishes the upper layer.
  */
 export function commitTree(tree: Tree, writer: LayerWriter, options: CommitOptions): CommitResult {
-  const commit = new Commit(tree, writer, options.mtimeMax);
+  const commit = new Commit(tree, writer, options);
   commit.run();
   return { changes: commit.changes, contentBytes: commit.contentBytes };
 }
@@ -52,16 +54,22 @@ class Commit {
   readonly #tree: Tree;
   readonly #writer: LayerWriter;
   readonly #mtimeMax: number;
+  readonly #sync: boolean;
   /** Files that are in the layer: names of the same node are the same object. */
   readonly #emitted = new Map<Node, LayerNode>();
   readonly #digests = new Map<LayerNode, Buffer>();
   changes = 0;
   contentBytes = 0;
 
-  constructor(tree: Tree, writer: LayerWriter, mtimeMax = Infinity) {
+  constructor(
+    tree: Tree,
+    writer: LayerWriter,
+    { mtimeMax = Infinity, sync = true }: CommitOptions,
+  ) {
     this.#tree = tree;
     this.#writer = writer;
     this.#mtimeMax = mtimeMax;
+    this.#sync = sync;
   }
 
   run(): void {
@@ -75,7 +83,8 @@ class Commit {
       opaque: false,
       entries: new Map(),
     };
-    this.#writer.finish(dir, { digestOf: (node) => this.#digests.get(node) });
+    const digestOf = (node: LayerNode): Buffer | undefined => this.#digests.get(node);
+    this.#writer.finish(dir, { digestOf, sync: this.#sync });
   }
 
   /**

@@ -96,6 +96,13 @@ export class Overlay implements Disposable {
     return result;
   }
 
+  /** Like {@link commit}, but waits for the disk in a thread, so that this one can go on. */
+  async commitInThread(options: CommitOptions = {}): Promise<CommitResult> {
+    const result = this.commit({ ...options, sync: false });
+    await this.#writer?.syncInThread();
+    return result;
+  }
+
   /** The space of the file system that the new layer is written to. */
   statfs(): StatFs {
     const { bsize, blocks, bfree, bavail, files, ffree } = statfs(this.#statfsDir);

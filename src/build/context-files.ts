@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { IgnoreMatcher } from '../dockerfile/ignore.js';
-import type { InodeMeta } from '../layer/types.js';
+import type { InodeMeta, Xattrs } from '../layer/types.js';
 import {
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -12,6 +12,7 @@ import {
   S_IFDIR,
   S_IFLNK,
   S_IFMT,
+  S_IFREG,
   S_IFSOCK,
 } from '../sys/constants.js';
 import { readDir, readlinkat } from '../sys/directory.js';
@@ -19,8 +20,9 @@ import type { Fd } from '../sys/fd.js';
 import { openat, openat2, preadFull } from '../sys/file.js';
 import type { Statx } from '../sys/stat.js';
 import { fstat, fstatat } from '../sys/stat.js';
+import { getxattr } from '../sys/xattr.js';
 import type { ByteName } from '../util/byte-name.js';
-import { byteName, displayName, nameBytes } from '../util/byte-name.js';
+import { byteName, byteNameOf, displayName, nameBytes } from '../util/byte-name.js';
 import { hasCode, messageOf, UserError } from '../util/errors.js';
 import type { ContentMemo } from './content-memo.js';
 import { memoKey } from './content-memo.js';
@@ -74,7 +76,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     this.#ignore = ignore;
     this.#memo = memo;
     const stat = fstat(dir);
-    this.root = { path: '' as ByteName, stat, info: infoOf(stat, undefined) };
+    this.root = { path: '' as ByteName, stat, info: infoOf(stat) };
   }
 
   [Symbol.dispose](): void {
@@ -159,9 +161,10 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     const stat = fstatat(fd, nameBytes(name));
     if (stat === undefined) return undefined;
     const path = (dir.path === '' ? name : `${dir.path}/${name}`) as ByteName;
-    const isLink = (stat.mode & S_IFMT) === S_IFLNK;
-    const target = isLink ? byteName(readlinkat(fd, nameBytes(name))) : undefined;
-    return { path, stat, info: infoOf(stat, target) };
+    const type = stat.mode & S_IFMT;
+    const target = type === S_IFLNK ? byteName(readlinkat(fd, nameBytes(name))) : undefined;
+    const xattrs = type === S_IFREG ? capabilityOf(fd, name) : undefined;
+    return { path, stat, info: infoOf(stat, { target, xattrs }) };
   }
 
   /** Sockets are never copied; an ignored directory is there if something in it is not ignored. */
@@ -207,10 +210,31 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
   }
 }
 
-/** Files of the context belong to root, whoever owns them here; their xattrs are left. */
-function infoOf(stat: Statx, target: ByteName | undefined): SourceInfo {
+const CAPABILITY = byteNameOf('security.capability');
+
+/**
+ * Of a file's extended attributes, what its execution gets; the others say something of this
+ * machine, not of the file.
+ */
+function capabilityOf(dir: Fd, name: ByteName): Xattrs | undefined {
+  const link = Buffer.concat([Buffer.from(`/proc/self/fd/${dir.raw}/`), nameBytes(name)]);
+  try {
+    const value = getxattr(link, CAPABILITY);
+    return value && new Map([[CAPABILITY, value]]);
+  } catch (error) {
+    // Gone meanwhile, or of another user namespace's root.
+    if (hasCode(error, 'ENOENT', 'EOVERFLOW')) return undefined;
+    throw error;
+  }
+}
+
+/** Files of the context belong to root, whoever owns them here. */
+function infoOf(
+  stat: Statx,
+  { target, xattrs }: { target?: ByteName | undefined; xattrs?: Xattrs | undefined } = {},
+): SourceInfo {
   const { mode, size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
-  const owner = { uid: 0, gid: 0, xattrs: undefined };
-  const meta: InodeMeta = { mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec, ...owner };
+  const owner = { uid: 0, gid: 0 };
+  const meta: InodeMeta = { mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec, ...owner, xattrs };
   return { kind: kindOfMode(mode), meta, size, target };
 }

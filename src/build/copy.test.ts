@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { TestBuilds } from '../testing/builds.js';
+import { requires } from '../testing/requires.js';
 
 /** Name, Buildfile after FROM scratch, files of the image without what `known` lists. */
 const CASES: readonly (readonly [name: string, text: string, want: readonly string[]])[] = [
@@ -222,4 +224,25 @@ test('an empty directory is copied', async (t) => {
   mkdirSync(path.join(builds.context, 'tree/empty'), { recursive: true });
   await builds.build('FROM scratch\nCOPY tree /t\n');
   assert.deepEqual(await builds.tree(), ['/t 755 0:0 dir', '/t/empty 755 0:0 dir']);
+});
+
+test('COPY takes the capabilities of a file of the context, and no other attribute', async (t) => {
+  if (!requires(t, 'root', 'program:setfattr')) return;
+  const builds = await TestBuilds.create(t);
+  builds.files({ tool: 'x', plain: 'y' });
+  const file = path.join(builds.context, 'tool');
+  const capability = '0x0100000200040000000000000000000000000000';
+  const set = (name: string, value: string): unknown =>
+    execFileSync('setfattr', ['-n', name, '-v', value, file]);
+  set('security.capability', capability);
+  set('user.note', 'of this machine');
+  const staged = 'FROM scratch\nCOPY . /\nFROM scratch\nCOPY --from=0 /tool /again\n';
+  await builds.build(staged);
+  assert.deepEqual(await builds.xattrNames(), { '/again': ['security.capability'] });
+  const again = await builds.build(staged);
+  assert.deepEqual(builds.outcomes(again), ['cached', 'cached']);
+  execFileSync('setfattr', ['-x', 'security.capability', file]);
+  const without = await builds.build(staged);
+  assert.equal(builds.outcomes(without)[0], 'what is copied changed');
+  assert.deepEqual(await builds.xattrNames(), {});
 });

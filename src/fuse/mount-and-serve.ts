@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 
-import { UserError } from '../util/errors.js';
-import { unmountDead } from './mount/dead-mount.js';
+import { UserError, hasCode } from '../util/errors.js';
+import { realMountpoint, unmountDead } from './mount/dead-mount.js';
 import type { FileSystem } from './filesystem.js';
 import { mountFuse, type FuseMount } from './mount/mount.js';
 import { serveAsync } from './server/serve-async.js';
@@ -16,7 +16,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export interface MountAndServeOptions extends ServeOptions, Partial<FuseMount> {
   /** An existing directory. */
   readonly mountpoint: string;
-  /** Called once everybody can use the mount, with its absolute path. */
+  /** Called once everybody can use the mount, with its absolute path, without links. */
   readonly onReady?: (mountpoint: string) => void;
   /** Aborting it unmounts. */
   readonly signal?: AbortSignal;
@@ -40,10 +40,11 @@ export async function mountAndServe(
   if (rest.mountpoint === '') {
     throw new UserError('TSB_USAGE', "Cannot mount on '': found no name, want a directory");
   }
-  const mountpoint = path.resolve(rest.mountpoint);
+  const mountpoint = findMountpoint(rest.mountpoint);
   const type = rest.subtype === undefined ? 'fuse' : `fuse.${rest.subtype}`;
   signal?.throwIfAborted();
   await unmountDead(mountpoint, { type });
+  signal?.throwIfAborted();
   try {
     using device = mountFuse({ fsname: DEFAULT_FSNAME, ...rest, mountpoint });
     const stop = new AbortController();
@@ -54,6 +55,16 @@ export async function mountAndServe(
   } finally {
     // Whoever serves no more must not leave a mount that fails.
     await unmountDead(mountpoint, { type });
+  }
+}
+
+/** The directory as the mount table will have it; one that is missing is for mount(2) to refuse. */
+function findMountpoint(given: string): string {
+  try {
+    return realMountpoint(given);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+    return path.resolve(given);
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 
-import { unmountDead } from '../fuse/mount/dead-mount.js';
+import { realMountpoint, unmountDead } from '../fuse/mount/dead-mount.js';
 import type { FileSystem } from '../fuse/filesystem.js';
 import { LoggingFileSystem, type OperationLogger } from '../fuse/filesystems/logging-filesystem.js';
 import { guardMount } from '../fuse/mount/mount-guard.js';
@@ -157,12 +157,11 @@ function servingOf(mount: OverlayMount): MountOptions {
 
 /** Takes a dead mount of ours off the mount point; returns its path without links. */
 async function prepareMountpoint(given: string, warn: (text: string) => void): Promise<string> {
-  let mountpoint = given;
+  let mountpoint: string;
   try {
-    mountpoint = fs.realpathSync(given);
+    mountpoint = realMountpoint(given);
   } catch (error) {
-    // A dead mount answers nothing.
-    if (!hasCode(error, 'ENOTCONN', 'ECONNABORTED')) throw mountpointError(error, given);
+    throw mountpointError(error, given);
   }
   const dead = await unmountDead(mountpoint, { type: MOUNT_TYPE });
   if (dead > 0) warn(`Unmounted ${mountpoint}: the process that had served it is gone`);

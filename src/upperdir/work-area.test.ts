@@ -87,9 +87,9 @@ test('WorkArea finishes what a crash has interrupted, wherever that was', (t) =>
 });
 
 /** Writes the changes, but dies before the `at`th; false: there are not so many. */
-function crashes(trial: UpperTrial, at: number): boolean {
+function crashes(trial: UpperTrial, at: number, change = changeAll): boolean {
   try {
-    trial.mount(changeAll, (index) => {
+    trial.mount(change, (index) => {
       if (index === at) throw new Crash();
     });
     return false;
@@ -168,6 +168,10 @@ test('WorkArea keeps files with attributes that the disk does not take, and tell
   assert.match(shown.get('/f') ?? '', /lower\/f/);
   assert.match(shown.get('/moved/sub/y') ?? '', /lower\/d\/sub\/y/);
   assert.equal(fs.statSync(trial.dir('upper/old/o')).mode & 0o777, 0o604);
+  // What a crash interrupts is told, too, when it is finished.
+  assert.ok(crashes(trial, 0, spoil));
+  assert.deepEqual(trial.show(), shown);
+  assert.match(trial.warnings.join(), /Cannot write into '.*': 'f' \(\w+: setxattr/);
   // All three are the upper directory's: none keeps later mounts from their end.
   assert.equal(trial.mountWithLosses(spoil).length, 3);
   assert.deepEqual(fs.readdirSync(trial.dir('work')), []);

@@ -11,6 +11,7 @@ import { applyChanges, type ApplyDirs } from './apply.js';
 import { findChanges } from './changes.js';
 import type { OpenDir } from './directories.js';
 import type { Owners } from './owners.js';
+import { lossError } from './failure.js';
 import type { Loss } from './loss.js';
 import { readJournal, removeJournal, writeJournal } from './journal.js';
 import { removeTree } from './remove-tree.js';
@@ -117,7 +118,8 @@ export class WorkArea implements Disposable {
       );
     }
     warn(`Finishing what an earlier mount began to write into ${upper.name}`);
-    this.#apply(journal.changes);
+    const losses = this.#apply(journal.changes);
+    if (losses.length > 0) warn(lossError(upper, losses).message);
   }
 
   /** Writes the changes of the overlay's tree into the upper directory; returns what cannot be. */

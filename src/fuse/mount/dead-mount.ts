@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { MNT_DETACH, UMOUNT_NOFOLLOW, umount2 } from '../../sys/mount.js';
@@ -25,6 +26,20 @@ function unescapeField(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
+}
+
+/**
+ * The path of a mount point without links, as the mount table has it; also of a dead mount, which
+ * answers nothing. Throws as realpath(3) does.
+ */
+export function realMountpoint(mountpoint: string): string {
+  try {
+    return fs.realpathSync(mountpoint);
+  } catch (error) {
+    if (!hasCode(error, 'ENOTCONN', 'ECONNABORTED')) throw error;
+    const { dir, base } = path.parse(path.resolve(mountpoint));
+    return path.join(fs.realpathSync(dir), base);
+  }
 }
 
 /**

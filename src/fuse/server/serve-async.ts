@@ -69,6 +69,7 @@ class AsyncServer {
   #parked = 0;
   #watch: Disposable | undefined;
   #gone = false;
+  #unlisten: (() => void) | undefined;
   #finish: (() => void) | undefined;
   #fail: ((error: unknown) => void) | undefined;
 
@@ -104,10 +105,12 @@ class AsyncServer {
         this.#finishIfIdle();
       };
       this.#signal?.addEventListener('abort', stop, { once: true });
+      this.#unlisten = () => this.#signal?.removeEventListener('abort', stop);
       if (this.#signal?.aborted === true) stop();
       else this.#pump();
     }).finally(() => {
       clearInterval(alive);
+      this.#unlisten?.();
       this.#parking?.[Symbol.dispose]();
     });
   }
@@ -143,9 +146,15 @@ class AsyncServer {
       }
       this.#finishIfIdle();
     } catch (error) {
-      this.#stopWatching();
-      this.#fail?.(error);
+      this.#failWith(error);
     }
+  }
+
+  /** Serves no more: the device is its owner's again. */
+  #failWith(error: unknown): void {
+    this.#end();
+    this.#stopWatching();
+    this.#fail?.(error);
   }
 
   #parks(request: Buffer, length: number): boolean {
@@ -182,7 +191,7 @@ class AsyncServer {
     try {
       send(this.#session, slot, (reply, bytes) => writeDevice(this.#device.fd, reply, bytes));
     } catch (error) {
-      this.#fail?.(error);
+      this.#failWith(error);
     }
     this.#free.push(slot);
   }

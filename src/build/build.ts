@@ -26,8 +26,10 @@ import { choosePlatform, platformArgs } from './platform-args.js';
 import { Progress } from './progress.js';
 import { BUILTIN_ARGS, PROXY_ARGS } from './scope.js';
 import { ServerPool } from './server-pool.js';
+import { SecretStore } from './secrets.js';
 import { Session } from './session.js';
 import { Solver } from './solve.js';
+import { openSources } from './sources/open-sources.js';
 import type { StageState } from './state.js';
 import { isFileInstruction } from './step-config.js';
 
@@ -79,15 +81,15 @@ async function run(
   };
   const { target, buildArgs } = asked;
   const plan = planBuild(buildfile, { target, buildArgs, predefined });
+  const options = withEpoch(asked, plan.globalArgs[EPOCH_ARG]);
   announce(progress, { buildfile, plan, tags });
   warnOfUnusedArgs(progress, options, buildfile);
-  const options = withEpoch(asked, plan.globalArgs[EPOCH_ARG]);
-  const jobs = options.jobs ?? availableParallelism();
-  await using cleanup = new Cleanup();
   const ignore = ignoreRules(findIgnore(options.context, options.buildfile.path));
   const inputs = { buildArgs, predefined, ignore, stages: plan.needed };
   const { pull } = options;
   await warnOfLint(progress, { buildfile, plan, inputs, platform, pull, store, registry, signal });
+  const jobs = options.jobs ?? availableParallelism();
+  await using cleanup = new Cleanup();
   const servers = cleanup.use(
     new ServerPool({ jobs, runs: countRuns(plan), log: deps.log, channel: options.fuseChannel }),
   );
@@ -98,7 +100,13 @@ async function run(
       records: store.cacheRecords,
     }),
   );
+  const secrets = new SecretStore(options.runs?.secrets ?? []);
   const session = new Session({
+    secrets,
+    sources: openSources({
+      ...{ options, store, progress, signal, secrets, cleanup },
+      env: deps.env ?? process.env,
+    }),
     options,
     platform,
     store,

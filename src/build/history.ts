@@ -1,4 +1,5 @@
 import type { CopyBase, InstructionBase, KeyValue, RunInstruction } from '../dockerfile/ast.js';
+import { redactUrls } from '../util/redact.js';
 
 /** Marks the steps that tsbuild carried out, at the end of their history lines. */
 const MARK = '# tsbuild';
@@ -29,7 +30,7 @@ export function copyHistory(
     ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
   ];
   const words = sources.map((source) =>
-    source.kind === 'path' ? source.path : `<<${source.name}`,
+    source.kind === 'path' ? redactUrls(source.path) : `<<${source.name}`,
   );
   return [kind.toUpperCase(), ...flags, ...words, destination, MARK].join(' ');
 }
@@ -49,9 +50,9 @@ export function listHistory(keyword: string, words: readonly string[]): string {
   return `${keyword} [${words.join(' ')}]`;
 }
 
-/** The instruction as one line, for a vertex. */
+/** The instruction as one line, for a vertex; credentials in URLs are left out. */
 export function oneLine({ original }: InstructionBase): string {
-  return original.replace(/\s+/g, ' ').trim();
+  return redactUrls(original.replace(/\s+/g, ' ').trim());
 }
 
 const COMMAND_TEXT_MAX = 200;

@@ -59,6 +59,8 @@ export interface BuildOptions {
   /** Of the manifest, not of the config. */
   readonly annotations?: readonly Annotation[];
   readonly network: NetworkMode;
+  /** Secrets, keys, limits and the like of RUNs. */
+  readonly runs?: RunSettings;
   /** How RUN's file system is served; absent: by `/dev/fuse`. */
   readonly fuseChannel?: FuseChannel;
   /** Seconds since 1970: the time of the image, and the latest time of a file in a new layer. */
@@ -76,12 +78,12 @@ export interface BuildOptions {
 export interface BuildDeps {
   readonly store: Store;
   /** Called only when a registry is needed: loading the client takes time. */
-  /** Secrets, keys, limits and the like of RUNs. */
-  readonly runs?: RunSettings;
   readonly registry: () => Promise<RegistryClient>;
   readonly emit: Emit;
   /** The log of the file-system servers: on level `trace`, every operation of a RUN. */
   readonly log?: LogTarget | undefined;
+  /** PATH, proxies, HOME and certificates for fetching; absent: the process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Aborting leaves no work directory, mount or process. */
   readonly signal: AbortSignal;
 }
@@ -98,6 +100,8 @@ export interface StepReport {
   readonly diffId: Digest | undefined;
   /** Bytes of the layer's tar. */
   readonly layerSize: number | undefined;
+  /** What was fetched for it, if anything. */
+  readonly sources?: readonly SourceReport[];
 }
 
 /** An output that was written: its type, and where. */

@@ -7,7 +7,9 @@ import type { LayerPacker } from './layer-packer.js';
 import type { Vertex } from './events.js';
 import type { BuildOptions, StepReport } from './options.js';
 import type { Progress } from './progress.js';
+import type { SecretStore } from './secrets.js';
 import type { ServerPool } from './server-pool.js';
+import type { Sources } from './sources/sources.js';
 import type { StageLayer } from './state.js';
 
 /** What the steps of one build share. */
@@ -22,6 +24,8 @@ export class Session {
   readonly servers: ServerPool;
   readonly packer: LayerPacker;
   readonly context: ContextSource;
+  readonly secrets: SecretStore;
+  readonly sources: Sources;
   readonly #pending: Promise<void>[] = [];
   readonly #reports: StepWork[] = [];
 
@@ -36,6 +40,8 @@ export class Session {
     this.servers = parts.servers;
     this.packer = parts.packer;
     this.context = parts.context;
+    this.secrets = parts.secrets;
+    this.sources = parts.sources;
   }
 
   /** The latest mtime that a new layer may have; undefined: any. */
@@ -103,4 +109,6 @@ export type SessionParts = Pick<
   | 'servers'
   | 'packer'
   | 'context'
+  | 'secrets'
+  | 'sources'
 >;

@@ -1,5 +1,5 @@
 import type { KeyParts } from '../cache/key.js';
-import type { AddInstruction, CopyInstruction } from '../dockerfile/ast.js';
+import type { AddInstruction, CopyInstruction, CopySource } from '../dockerfile/ast.js';
 import { hasWildcard } from '../dockerfile/go-match.js';
 import {
   compilePathPattern,
@@ -21,6 +21,7 @@ import type { Owner } from './image-users.js';
 import { resolveOwner } from './image-users.js';
 import { InlineFiles } from './inline-files.js';
 import type { Session } from './session.js';
+import type { RemoteFiles } from './sources/add-sources.js';
 import type { StageState } from './state.js';
 import { UserError } from '../util/errors.js';
 
@@ -36,11 +37,15 @@ export interface GatheredCopy extends CopyStep {
   readonly changeMode: ModeChange | undefined;
 }
 
-/** Finds and walks the sources. `files`: what path sources are of. */
+/**
+ * Finds and walks the sources. `files`: what path sources are of; `remote`: sources that were
+ * fetched.
+ */
 export async function gatherCopy<Node>(
   session: Session,
   step: CopyStep,
   files: SourceFiles<Node>,
+  remote: ReadonlyMap<CopySource, RemoteFiles> = new Map(),
 ): Promise<GatheredCopy> {
   const { instruction } = step;
   const { chmod, excludes } = instruction;
@@ -55,6 +60,12 @@ export async function gatherCopy<Node>(
       const inline = new InlineFiles([source], session.createdMs());
       const match = { path: byteNameOf(source.name), node: source };
       groups.push(await gather(inline, [match], { ...options, unpack: false }));
+      continue;
+    }
+    const fetched = remote.get(source);
+    if (fetched !== undefined) {
+      const { match, unpack } = fetched;
+      groups.push(await gather(fetched.files, [match], { ...options, unpack }));
       continue;
     }
     const group = parents
@@ -102,10 +113,14 @@ export async function copyParts(session: Session, step: GatheredCopy): Promise<K
 }
 
 /**
- * What a copy from a stage or image depends on when nobody looks at its files: the key of what
- * made them.
+ * What a copy from a stage, an image or a URL depends on when nobody looks at its files: the key
+ * of what made them.
  */
-export function definitionParts(session: Session, step: CopyStep, from: StageState): KeyParts {
+export function definitionParts(
+  session: Session,
+  step: CopyStep,
+  from: Pick<StageState, 'key'>,
+): KeyParts {
   const { sources, excludes } = step.instruction;
   const words = sources.map((source) =>
     source.kind === 'path' ? ['path', source.path] : ['inline', source.name, source.data],

@@ -1,4 +1,4 @@
-import type { CacheKey } from '../cache/key.js';
+import type { CacheKey, KeyParts } from '../cache/key.js';
 import { cacheKeyOf } from '../cache/key.js';
 import { findAlias, putAlias } from '../cache/records.js';
 import type { Place } from '../cache/records.js';
@@ -18,7 +18,9 @@ import type { RunningVertex } from './progress.js';
 import type { PrepareMounts } from './run-mounts.js';
 import { parseMounts, prepareMounts } from './run-mounts.js';
 import { visibleArgs } from './scope.js';
+import { InlineFiles } from './inline-files.js';
 import type { Session } from './session.js';
+import { fetchSources } from './sources/add-sources.js';
 import type { StageRun } from './stage.js';
 import type { StageState } from './state.js';
 import { withStep } from './state.js';
@@ -57,8 +59,9 @@ export async function applyFileInstruction(
     }
   });
   const durationMs = Math.round(performance.now() - startMs);
-  const { cached, missReason, layer } = result;
-  session.report({ vertex, cached, missReason, durationMs, layer });
+  const { cached, missReason, layer, sources = [] } = result;
+  const fetched = sources.length > 0 ? { sources } : {};
+  session.report({ vertex, cached, missReason, durationMs, layer, ...fetched });
   return afterwards(state, instruction, result);
 }
 
@@ -155,36 +158,59 @@ const NOTHING_DONE = {
 async function copyFromContext(
   session: Session,
   step: CopyStep,
-  { place, running }: Work,
+  { place, running, cleanup }: Work,
 ): Promise<StepResult> {
-  const files = await session.context.open();
-  const gathered = await gatherCopy(session, step, files);
-  return await cachedStep(session, running, {
-    place,
-    parts: await copyParts(session, gathered),
-    execute: () => executeCopy(session, gathered),
-  });
+  const remote = await fetchSources(session, step.instruction, { running, cleanup });
+  const copy = async (): Promise<StepResult> => {
+    const files = remote.key === undefined ? await session.context.open() : NO_FILES;
+    const gathered = await gatherCopy<unknown>(session, step, files, remote.files);
+    return await cachedStep(session, running, {
+      place,
+      parts: await copyParts(session, gathered),
+      execute: () => executeCopy(session, gathered),
+    });
+  };
+  const result =
+    remote.key === undefined
+      ? await copy()
+      : await knownOr(session, running, definitionParts(session, step, { key: remote.key }), copy);
+  return { ...result, sources: remote.reports };
 }
+
+/** What path sources are of where there are none. */
+const NO_FILES = new InlineFiles([], 0);
 
 async function copyFromImage(
   session: Session,
   step: CopyStep,
   { place, running, source }: Work & { source: CopySource },
 ): Promise<StepResult> {
-  const definition = cacheKeyOf(definitionParts(session, step, source.state));
+  return await knownOr(session, running, definitionParts(session, step, source.state), async () => {
+    using overlay = openOverlay(session, source.state);
+    const files = new ImageFiles(new ImageTree(overlay), source.what);
+    const gathered = await gatherCopy(session, step, files);
+    return await cachedStep(session, running, {
+      place,
+      parts: await copyParts(session, gathered),
+      execute: () => executeCopy(session, gathered),
+    });
+  });
+}
+
+/** The result of a copy that was made with this definition before, else what `copy` makes. */
+async function knownOr(
+  session: Session,
+  running: RunningVertex,
+  parts: KeyParts,
+  copy: () => Promise<StepResult>,
+): Promise<StepResult> {
+  const definition = cacheKeyOf(parts);
   const known = await findKnown(session, definition);
   if (known !== undefined) {
     running.outcome({ cached: true });
     return known;
   }
-  using overlay = openOverlay(session, source.state);
-  const files = new ImageFiles(new ImageTree(overlay), source.what);
-  const gathered = await gatherCopy(session, step, files);
-  const result = await cachedStep(session, running, {
-    place,
-    parts: await copyParts(session, gathered),
-    execute: () => executeCopy(session, gathered),
-  });
+  const result = await copy();
   session.afterwards(() => putAlias(session.records, definition, result.key));
   return result;
 }

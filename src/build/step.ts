@@ -6,6 +6,7 @@ import { findInputs, findStep, putInputs, putStep } from '../cache/records.js';
 import type { LayerId } from '../layer/types.js';
 import type { RunningVertex } from './progress.js';
 import type { Session } from './session.js';
+import type { SourceReport } from './sources/sources.js';
 import type { StageLayer } from './state.js';
 
 /** A step that makes files: what it depends on, and how it is carried out. */
@@ -23,6 +24,8 @@ export interface StepResult {
   readonly createdMs: number | undefined;
   readonly cached: boolean;
   readonly missReason: string | undefined;
+  /** What was fetched for it. */
+  readonly sources?: readonly SourceReport[];
 }
 
 /** Takes the step's layer from the cache, or carries the step out. */

@@ -39,7 +39,7 @@ export async function testFetchDeps(
     http: () => Promise.resolve(http),
     findSecret: (id) =>
       Promise.resolve(secrets[id] === undefined ? undefined : Buffer.from(secrets[id])),
-    ssh: undefined,
+    ssh: () => Promise.resolve(undefined),
     ...rest,
     limits,
   };

@@ -20,8 +20,8 @@ export interface FetchDeps {
   readonly http: () => Promise<HttpClient>;
   /** A secret of the build by its id. */
   readonly findSecret: (id: string) => Promise<Buffer | undefined>;
-  /** Undefined: the build has no `--ssh`. */
-  readonly ssh: SshAccess | undefined;
+  /** The user's agent; undefined: the build has no `--ssh`. */
+  readonly ssh: () => Promise<SshAccess | undefined>;
 }
 
 /** Tells a vertex how much has arrived. */

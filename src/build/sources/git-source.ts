@@ -38,7 +38,7 @@ export interface GitRequest {
  */
 export async function gitFiles(deps: FetchDeps, request: GitRequest): Promise<GitFiles> {
   const { url, keepGitDir } = request;
-  const context = gitContext(deps);
+  const context = await gitContext(deps);
   const authorize = authorizer(deps, url);
   const ref = await resolveRef(context, url, await authorize(url));
   const key = sourceKey('git', [
@@ -67,8 +67,8 @@ async function explained<T>(url: GitUrl, work: () => Promise<T>): Promise<T> {
   }
 }
 
-function gitContext({ env, ssh, limits, signal }: FetchDeps): GitContext {
-  return { env, ssh, limits, signal };
+async function gitContext({ env, ssh, limits, signal }: FetchDeps): Promise<GitContext> {
+  return { env, ssh: await ssh(), limits, signal };
 }
 
 type Authorize = (url: GitUrl) => Promise<GitAuthorization | undefined>;

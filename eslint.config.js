@@ -14,6 +14,7 @@ const IMPORTS = {
   fuse: ['util', 'sys'],
   'fuse-native': ['util', 'sys', 'fuse'],
   layer: ['util', 'sys'],
+  secrets: ['util', 'sys', 'layer'],
   overlay: ['util', 'sys', 'fuse', 'fuse-native', 'layer'],
   upperdir: ['util', 'sys', 'fuse', 'fuse-native', 'layer', 'overlay'],
   tar: ['util', 'sys', 'layer', 'oci'],
@@ -26,7 +27,7 @@ const IMPORTS = {
   cache: ['util', 'sys', 'layer', 'oci', 'store'],
   build: [
     ...['util', 'sys', 'fuse', 'layer', 'overlay', 'oci', 'tar', 'store', 'registry', 'output'],
-    ...['remote', 'dockerfile', 'lint', 'exec', 'cache'],
+    ...['remote', 'dockerfile', 'lint', 'exec', 'cache', 'secrets'],
   ],
 };
 const FOLDERS = Object.keys(IMPORTS);

@@ -60,7 +60,10 @@ export async function isArchive({ info, read }: ArchiveProbe): Promise<boolean> 
  * xattrs, links. Paths and links resolve inside the destination alone, as if it were the root; an
  * entry that leads out with `..` is refused.
  */
-export async function addArchive(probe: ArchiveProbe, target: CopyTarget): Promise<void> {
+export async function addArchive(
+  probe: Pick<ArchiveProbe, 'read'>,
+  target: CopyTarget,
+): Promise<void> {
   const unpacker = new Unpacker(target);
   for await (const item of readEntries(plainBytes(probe.read()))) {
     target.signal.throwIfAborted();

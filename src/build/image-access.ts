@@ -60,7 +60,7 @@ export async function editImage(
     upperdir,
   });
   await edit(new ImageTree(overlay));
-  await overlay.commitInThread({ mtimeMax: session.mtimeMax });
+  await overlay.commitInThread({ mtimeMax: session.mtimeMax, impliedRoot: alone });
   session.signal.throwIfAborted();
   return session.store.layers.publish(upperdir);
 }

@@ -22,6 +22,8 @@ export interface CommitOptions {
   readonly mtimeMax?: number | undefined;
   /** False: the layer need not be on the disk yet. */
   readonly sync?: boolean;
+  /** The layer says nothing of the root itself: it is put above layers that do. */
+  readonly impliedRoot?: boolean;
 }
 
 /** What a layer came to: names that it adds, changes or removes, and the bytes that it stores. */
@@ -55,6 +57,7 @@ class Commit {
   readonly #writer: LayerWriter;
   readonly #mtimeMax: number;
   readonly #sync: boolean;
+  readonly #impliedRoot: boolean;
   /** Files that are in the layer: names of the same node are the same object. */
   readonly #emitted = new Map<Node, LayerNode>();
   readonly #digests = new Map<LayerNode, Buffer>();
@@ -64,12 +67,13 @@ class Commit {
   constructor(
     tree: Tree,
     writer: LayerWriter,
-    { mtimeMax = Infinity, sync = true }: CommitOptions,
+    { mtimeMax = Infinity, sync = true, impliedRoot = false }: CommitOptions,
   ) {
     this.#tree = tree;
     this.#writer = writer;
     this.#mtimeMax = mtimeMax;
     this.#sync = sync;
+    this.#impliedRoot = impliedRoot;
   }
 
   run(): void {
@@ -84,7 +88,8 @@ class Commit {
       entries: new Map(),
     };
     const digestOf = (node: LayerNode): Buffer | undefined => this.#digests.get(node);
-    this.#writer.finish(dir, { digestOf, sync: this.#sync });
+    const whole: LayerDir = this.#impliedRoot ? { ...dir, implied: true } : dir;
+    this.#writer.finish(whole, { digestOf, sync: this.#sync });
   }
 
   /**

@@ -117,16 +117,19 @@ describe('tsbuild-overlayfs', () => {
 
   test("reads and changes an upper directory of the kernel's, redirects and metacopies", (t) => {
     if (!requires(t, ...NEEDS)) return;
+    // The kernel copies f alone up, and still counts the name that it hides below.
     run(`${LAYERS}
+      lone() { sed -i 's/ link(f-link)$//' "$1"; }
       kernel redirect_dir=on,metacopy=on
       (cd mnt; mv d moved; mkdir d; echo x > d/y; mv moved e/deep; chmod 600 f; rm del
         mv e/c c; chown 3 c; rm -r gone; mkdir gone; mv e/deep/sub e/deep/sub2)
-      snapshot 1; umount mnt
+      snapshot 1; umount mnt; grep -q 'link(f-link)$' 1; lone 1
       ours; snapshot 2; same 1 2 'read'
       (cd mnt; echo z > e/deep/z; mv c e/c2; chmod 644 f; rm e/deep/b; echo s >> e/deep/sub2/s)
       snapshot 3; gone
       ours; snapshot 4; gone; same 3 4 'changed'
-      kernel redirect_dir=on,metacopy=on; snapshot 5; umount mnt; same 3 5 'changed, kernel'
+      kernel redirect_dir=on,metacopy=on; snapshot 5; umount mnt; lone 5
+      same 3 5 'changed, kernel'
       DIRS=lowerdir=upper:lower2:lower1 ours; snapshot 6; umount mnt; same 3 6 'as a lower'`);
   });
 

@@ -3,7 +3,7 @@ import { withShortPath } from '../sys/deep-path.js';
 import { readDir, type Dirent } from '../sys/directory.js';
 import { openat } from '../sys/file.js';
 import { fstatat, type Statx } from '../sys/stat.js';
-import { nameBytes, type ByteName } from '../util/byte-name.js';
+import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
 import { hasCode } from '../util/errors.js';
 import { isDirMode } from './node.js';
 
@@ -27,6 +27,21 @@ export function findByInode(root: Buffer, wanted: ReadonlySet<InodeKey>): ByteNa
     }
   }
   return found;
+}
+
+/** A file with several names, once for each that is found, below `root` but not in `except`. */
+export function* findLinked(root: Buffer, except: ReadonlySet<string>): Generator<Statx> {
+  const todo: ByteName[][] = [[]];
+  for (let dir = todo.pop(); dir !== undefined; dir = todo.pop()) {
+    const at = pathOf(root, dir);
+    if (except.has(byteName(at))) continue;
+    for (const { name, type } of readNames(at)) {
+      const stat = type === DT_DIR ? undefined : statOf(pathOf(at, [name]));
+      if (type === DT_DIR || (stat !== undefined && isDirMode(stat.mode)))
+        todo.push([...dir, name]);
+      else if (stat !== undefined && stat.nlink > 1) yield stat;
+    }
+  }
 }
 
 function pathOf(root: Buffer, names: readonly ByteName[]): Buffer {

@@ -34,6 +34,10 @@ export interface LowerLayer {
   nlink(handle: Handle): number;
   /** Every path of these inodes in this layer; undefined: not known cheaply. */
   pathsOf(handles: ReadonlySet<Handle>): readonly (readonly ByteName[])[] | undefined;
+  /** A file that has further names, without anything being known of it afterwards. */
+  linked?(dir: Handle, name: ByteName): Handle | undefined;
+  /** Such files below a directory, once per name, but not below the others. */
+  linkedBelow?(dir: Handle, except: ReadonlySet<Handle>): Iterable<Handle>;
   /** SHA-256 of a file's content where the layer knows it: 32 bytes. */
   digest(handle: Handle): Buffer | undefined;
   /** Fills metadata and content of a node with what the layer has. */

@@ -1,4 +1,5 @@
 import type { Contents } from './contents.js';
+import { countHiddenNames, type HiddenNames } from './hidden-names.js';
 import type { Listings } from './listings.js';
 import type { Handle, LowerLayer, LowerRef } from './lower.js';
 import { NodeNumbers, NodeTable, ROOT_NUMBER } from './node-table.js';
@@ -29,6 +30,7 @@ export class NodeStore {
   readonly #groups = new Set<Node>();
   /** How many names of files with several are shown, by number. */
   readonly #nameCounts = new Map<number, number>();
+  readonly #hidden = new Map<LowerLayer, HiddenNames>();
   /** Nodes without a name that the kernel refers to. */
   readonly #unnamed = new Set<Node>();
   /** Nodes loaded and dropped since the last trim. */
@@ -85,10 +87,19 @@ export class NodeStore {
     if (ref.layer.nlink(ref.handle) < 2) return 1;
     let count = this.#nameCounts.get(number);
     if (count === undefined) {
-      count = countVisibleNames(this.#layers, ref);
+      count = countVisibleNames(this.#layers, ref, (layer) => this.#hiddenIn(layer));
       this.#nameCounts.set(number, count);
     }
     return count;
+  }
+
+  #hiddenIn(layer: LowerLayer): HiddenNames {
+    let hidden = this.#hidden.get(layer);
+    if (hidden === undefined) {
+      hidden = countHiddenNames(this.#layers, layer);
+      this.#hidden.set(layer, hidden);
+    }
+    return hidden;
   }
 
   /** A node has lost its last name, or has none yet. */

@@ -23,7 +23,7 @@ import { Node, isDirMode, typeOf } from './node.js';
 import { PlainHandles } from './plain-handles.js';
 import { keyOf, newInode, type Names, type PlainInode } from './plain-inode.js';
 import { inoOfListed, isTelling, listed, typeOfListed } from './plain-listing.js';
-import { findByInode, type InodeKey } from './find-by-inode.js';
+import { findByInode, findLinked, type InodeKey } from './find-by-inode.js';
 import { readMarks, readXattrs, type Marks } from './overlay-xattrs.js';
 import {
   assertRedirectName,
@@ -140,10 +140,14 @@ export class PlainLower implements LowerLayer {
   }
 
   #stat(dir: Handle, name: ByteName): Handle | typeof WHITEOUT {
-    const path = Buffer.concat([this.#inode(dir).path, Buffer.from('/'), nameBytes(name)]);
+    const path = this.#pathOf(dir, name);
     const stat = withShortPath(path, (at) => fstatat(undefined, at));
     if (stat === undefined || this.#isWhiteout(dir, path, stat)) return WHITEOUT;
     return this.#addInode(path, stat, this.#inode(dir).replaced?.has(name) === true);
+  }
+
+  #pathOf(dir: Handle, name: ByteName): Buffer {
+    return Buffer.concat([this.#inode(dir).path, Buffer.from('/'), nameBytes(name)]);
   }
 
   #isWhiteout(dir: Handle, path: Buffer, stat: Statx): boolean {
@@ -248,6 +252,20 @@ export class PlainLower implements LowerLayer {
     return findByInode(this.#inode(0).path, wanted);
   }
 
+  linked(dir: Handle, name: ByteName): Handle | undefined {
+    const path = this.#pathOf(dir, name);
+    const stat = withShortPath(path, (at) => fstatat(undefined, at));
+    if (stat === undefined || stat.nlink < 2 || isDirMode(stat.mode)) return undefined;
+    return this.#handles.of(stat.dev, stat.ino);
+  }
+
+  *linkedBelow(dir: Handle, except: ReadonlySet<Handle>): Generator<Handle> {
+    const paths = [...except].map((each) => byteName(this.#inode(each).path));
+    for (const { dev, ino } of findLinked(this.#inode(dir).path, new Set(paths))) {
+      yield this.#handles.of(dev, ino);
+    }
+  }
+
   digest(): undefined {
     return undefined;
   }
@@ -319,7 +337,7 @@ export class PlainLower implements LowerLayer {
     // Without lower layers there is nowhere else for the bytes to be.
     const { isMetacopy, redirect } =
       this.#below.length === 0 ? { isMetacopy: false, redirect: undefined } : readMarks(path);
-    if (!isMetacopy) return { kind: 'plain', path };
+    if (!isMetacopy) return { kind: 'plain', path, rootBytes: this.#rootBytes };
     const inLayer = byteName(path.subarray(this.#rootBytes));
     return findMetacopyContent({ layer: this, below: this.#below, path: inLayer, redirect });
   }

@@ -1,4 +1,5 @@
 import type { ByteName } from '../util/byte-name.js';
+import type { HiddenNames } from './hidden-names.js';
 import {
   findLower,
   isLowerDir,
@@ -10,14 +11,20 @@ import {
 
 /**
  * How many of an inode's names merged layers (base first) show: layers above its own may have
- * removed or replaced some. What a layer without an index has counts as shown.
+ * removed or replaced some. Of a layer without an index, `hiddenIn` tells the names that are not
+ * shown; the others need not be in the layer at all.
  */
-export function countVisibleNames(layers: readonly LowerLayer[], ref: LowerRef): number {
+export function countVisibleNames(
+  layers: readonly LowerLayer[],
+  ref: LowerRef,
+  hiddenIn: (layer: LowerLayer) => HiddenNames,
+): number {
   const { layer, handle } = ref;
   const nlink = layer.nlink(handle);
   if (nlink < 2 || layer.position === layers.length - 1) return nlink;
-  // Without an index every directory would have to be read, for each file.
-  if (layer.count === undefined) return nlink;
+  if (layer.count === undefined) {
+    return Math.max(1, nlink - (hiddenIn(layer).get(handle) ?? 0));
+  }
   const paths = layer.pathsOf(new Set([handle]));
   if (paths === undefined) return nlink;
   const top = rootSources(layers);

@@ -1,16 +1,17 @@
 import { FdCache } from '../sys/fd-cache.js';
 import type { LayerSet } from '../layer/layer-reader.js';
 import { PACK_FILE_BYTES_MAX, type LayerWriter } from '../layer/layer-writer.js';
-import { O_NOFOLLOW, O_RDONLY, SEEK_DATA } from '../sys/constants.js';
-import { withShortPath } from '../sys/deep-path.js';
+import { O_NONBLOCK, O_RDONLY, SEEK_DATA, S_IFREG } from '../sys/constants.js';
+import { openBeneath } from '../sys/deep-path.js';
 import { FsError } from '../sys/errno.js';
 import type { Fd } from '../sys/fd.js';
-import { ftruncate, lseek, openat, preadFull, pwrite } from '../sys/file.js';
+import { ftruncate, lseek, preadFull, pwrite } from '../sys/file.js';
 import { fstat } from '../sys/stat.js';
 import { assert } from '../util/assert.js';
+import { byteName, displayName } from '../util/byte-name.js';
 import { copyBytes, reserveBytes, zeroBytes } from './copy-bytes.js';
 import { MemoryHoles } from './memory-holes.js';
-import type { Content, Node } from './node.js';
+import { typeOf, type Content, type Node } from './node.js';
 import { Slab } from './slab.js';
 
 /** A file that grows beyond this leaves memory for a data file. */
@@ -216,9 +217,7 @@ export class Contents implements Disposable {
       }
       case 'plain': {
         const { path } = content;
-        const open = (): Fd =>
-          withShortPath(path, (at) => openat(undefined, at, O_RDONLY | O_NOFOLLOW));
-        return { fd: this.#fds.get(path.toString('latin1'), open), start: 0 };
+        return { fd: this.#fds.get(path.toString('latin1'), () => openPlain(content)), start: 0 };
       }
     }
   }
@@ -309,6 +308,15 @@ export class Contents implements Disposable {
   [Symbol.dispose](): void {
     this.#fds[Symbol.dispose]();
   }
+}
+
+/** Whoever may change the directory may have put a link or a pipe there since. */
+function openPlain({ path, rootBytes }: Extract<Content, { kind: 'plain' }>): Fd {
+  const [root, inside] = [path.subarray(0, rootBytes), path.subarray(rootBytes + 1)];
+  const fd = openBeneath(root, inside, O_RDONLY | O_NONBLOCK);
+  if (typeOf(fstat(fd).mode) === S_IFREG) return fd;
+  fd.close();
+  throw new FsError('ESTALE', 'open', displayName(byteName(inside)));
 }
 
 /** Whether a content is a file of its own, from its start. */

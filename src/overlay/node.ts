@@ -19,14 +19,15 @@ import { SOURCES_PLAIN_MAX, SourceIndex } from './source-index.js';
  * Where a regular file's bytes are; undefined: it is empty.
  * `memory`: `bytes` may be longer than the file, zero behind its end. `ref`: a range of a lower
  * layer, `packed`: a range of our own pack (both immutable). `own`: a data file of the upper
- * layer that may be written. `plain`: a file below a plain lower directory (immutable).
+ * layer that may be written. `plain`: a file below a plain lower directory (immutable), whose own
+ * path is the first `rootBytes` of `path`.
  */
 export type Content =
   | { readonly kind: 'memory'; bytes: Buffer }
   | { readonly kind: 'ref'; readonly layer: LayerId; readonly ref: ContentRef }
   | { readonly kind: 'packed'; readonly offset: number }
   | { readonly kind: 'own'; readonly number: number }
-  | { readonly kind: 'plain'; readonly path: Buffer };
+  | { readonly kind: 'plain'; readonly path: Buffer; readonly rootBytes: number };
 
 /** What file systems say that do not count the links of directories. */
 const NLINK_UNKNOWN = 1;

@@ -1,5 +1,14 @@
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH, PATH_MAX } from './constants.js';
-import { openat } from './file.js';
+import {
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  PATH_MAX,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from './constants.js';
+import type { Fd } from './fd.js';
+import { openat, openat2 } from './file.js';
 
 /** Room for `/proc/self/fd/<number>/`. */
 const PREFIX_BYTES_MAX = 32;
@@ -18,4 +27,25 @@ export function withShortPath<T>(path: Buffer, use: (path: Buffer) => T): T {
   using dir = openat(undefined, path.subarray(0, cut), O_PATH | O_DIRECTORY | O_NOFOLLOW);
   const rest = Buffer.concat([Buffer.from(`/proc/self/fd/${dir.raw}`), path.subarray(cut)]);
   return withShortPath(rest, use);
+}
+
+const BENEATH = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+
+/**
+ * Opens what is at `path` below the directory `root`, however long that is: no link in it is
+ * followed, whoever may change what is below `root` (ELOOP). `root` itself may be a link; an empty
+ * `path` is `root`. The caller closes the result.
+ */
+export function openBeneath(root: Buffer, path: Buffer, flags: number): Fd {
+  using top = openat(undefined, root, O_PATH | O_DIRECTORY);
+  return openBelow(top, path, flags);
+}
+
+function openBelow(dir: Fd, path: Buffer, flags: number): Fd {
+  if (path.length === 0) return openat2(dir, Buffer.from('.'), { flags });
+  const cut = path.length < PATH_MAX ? 0 : path.subarray(0, PATH_MAX - 1).lastIndexOf(SLASH);
+  if (cut <= 0) return openat2(dir, path, { flags: flags | O_NOFOLLOW, resolve: BENEATH });
+  const how = { flags: O_PATH | O_DIRECTORY, resolve: BENEATH };
+  using part = openat2(dir, path.subarray(0, cut), how);
+  return openBelow(part, path.subarray(cut + 1), flags);
 }

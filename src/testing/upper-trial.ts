@@ -20,12 +20,6 @@ const OWNERS = new Owners({
   statXattr: undefined,
 });
 
-/** What was shown before it was written, and what could not be. */
-interface Written {
-  readonly shown: Map<string, string>;
-  readonly losses: readonly Loss[];
-}
-
 /** A lower, an upper and a work directory, with an overlay of them in this process. */
 export class UpperTrial {
   readonly root: string;
@@ -51,17 +45,21 @@ export class UpperTrial {
     change: (shell: Shell) => void,
     beforeChange: (index: number) => void = () => undefined,
   ): Map<string, string> {
-    const { shown, losses } = this.#mount(change, beforeChange);
-    assert.deepEqual(losses, []);
+    let shown = new Map<string, string>();
+    const changeAndShow = (shell: Shell): void => {
+      change(shell);
+      shown = showTree(shell);
+    };
+    assert.deepEqual(this.#mount(changeAndShow, beforeChange), []);
     return shown;
   }
 
-  /** The same; returns what could not be written. */
+  /** The same; shows nothing, and returns what could not be written. */
   mountWithLosses(change: (shell: Shell) => void): readonly Loss[] {
-    return this.#mount(change, () => undefined).losses;
+    return this.#mount(change, () => undefined);
   }
 
-  #mount(change: (shell: Shell) => void, beforeChange: (index: number) => void): Written {
+  #mount(change: (shell: Shell) => void, beforeChange: (index: number) => void): readonly Loss[] {
     using upper = OpenDir.open('upperdir', this.dir('upper'));
     using work = OpenDir.open('workdir', this.dir('work'));
     const warn = (text: string): void => void this.warnings.push(text);
@@ -72,10 +70,8 @@ export class UpperTrial {
       layerDirOf: () => '',
       upperdir: area.contentsDir,
     });
-    const shell = new Shell(new OverlayFileSystem(overlay));
-    change(shell);
-    const shown = showTree(shell);
-    return { shown, losses: area.write(overlay) };
+    change(new Shell(new OverlayFileSystem(overlay)));
+    return area.write(overlay);
   }
 
   /** What the mount shows. */

@@ -21,7 +21,9 @@ for (const name of CASES) {
 test('every beginning of every fixture is parsed or refused with a position', () => {
   for (const name of CASES) {
     const text = readFileSync(join(FIXTURES, name, 'Buildfile'), 'utf8');
-    for (let length = 0; length < text.length; length++) {
+    // Of a long file not every one: they are parsed from the start each time.
+    const step = text.length > 400 ? 7 : 1;
+    for (let length = 0; length < text.length; length += step) {
       try {
         parseBuildfileSyntax(text.slice(0, length), 'Buildfile');
       } catch (error) {
@@ -77,6 +79,8 @@ const REFUSED: readonly (readonly [text: string, message: string, line: number])
   ['FROM a\nRUN []', 'Cannot parse RUN: found an empty array, want a command', 2],
   ['FROM a\nRUN [1]', 'Cannot parse JSON array: found 1 in it, want strings only', 2],
   ['FROM a\nCMD ["a", null]', 'Cannot parse JSON array: found null in it, want strings only', 2],
+  ['CMD ["a", [ "b" ] ]', 'Cannot parse JSON array: found an array in it, want strings only', 1],
+  ['FROM a\n\nENV PATH', 'Cannot parse ENV: found "PATH", want a name and a value', 3],
   ['FROM a\nRUN --netwrok=none b', 'Cannot parse RUN: found the unknown flag --netwrok', 2],
   ['FROM a\nCMD --x b', 'Cannot parse CMD: found the unknown flag --x', 2],
   [

@@ -7,7 +7,7 @@ import { UserError } from '../util/errors.js';
 import { codePoints, type GlobToken, matchLengths } from './glob.js';
 
 /** Of the automaton in one expansion: a replacement may try a long match at each character. */
-const STEPS_MAX = 20_000_000;
+const STEPS_MAX = 5_000_000;
 
 /** `value` without its shortest (or, `greedy`, longest) prefix that matches. */
 export function trimPrefix(value: string, pattern: string, greedy: boolean): string {

@@ -203,6 +203,7 @@ class Lexer {
   #doubleQuoted(): string {
     const mark = this.#options.rawQuotes ? '"' : '';
     const { escape } = this.#options;
+    const start = this.#at;
     let text = mark;
     this.#at++;
     for (let ch = this.#peek(); ch !== undefined; ch = this.#peek()) {
@@ -223,6 +224,7 @@ class Lexer {
         text += ch;
       }
     }
+    this.#start = start;
     return this.#fail('the closing " is missing', 'Add a " or write \\"');
   }
 
@@ -320,7 +322,7 @@ class Lexer {
     const greedy = word.startsWith(operator);
     const pattern = greedy ? word.slice(1) : word;
     const trim = operator === '#' ? trimPrefix : trimSuffix;
-    return trim(value ?? '', pattern, greedy);
+    return this.#matching(() => trim(value ?? '', pattern, greedy));
   }
 
   #replace(name: string): string {
@@ -332,7 +334,22 @@ class Lexer {
     if (value === undefined && this.#options.keepUnset) {
       return `\${${name}/${pattern}/${replacement}}`;
     }
-    return replacePattern(value ?? '', { pattern, replacement, all });
+    return this.#matching(() => replacePattern(value ?? '', { pattern, replacement, all }));
+  }
+
+  /** Says of a pattern that cannot be used where it stands. */
+  #matching(work: () => string): string {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const { code, message, hint } = error;
+      throw new PartError(code, message, { hint, part: { text: this.#textFromStart() } });
+    }
+  }
+
+  #textFromStart(): string {
+    return this.#characters.slice(this.#start, this.#at).join('');
   }
 
   #unknownOperator(name: string, operator: string): never {
@@ -343,7 +360,7 @@ class Lexer {
   }
 
   #fail(found: string, hint: string): never {
-    const text = this.#characters.slice(this.#start, this.#at).join('');
+    const text = this.#textFromStart();
     const shown = this.#source.length > SHOWN_CHARS_MAX ? text : this.#source;
     throw new PartError('TSB_PARSE', `Cannot expand ${quote(shown)}: ${found}`, {
       hint,

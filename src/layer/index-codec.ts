@@ -20,7 +20,6 @@ import { hashBytes } from './name-hash.js';
 import { WHITEOUT, type ContentRef, type LayerId, type Xattrs } from './types.js';
 
 export { encodeIndex, type DigestOf } from './index-encode.js';
-export { readNode, readTree } from './read-tree.js';
 
 /** The number of an inode row. Row 0 is the root directory. */
 export type Row = number;

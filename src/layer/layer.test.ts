@@ -7,7 +7,8 @@ import test from 'node:test';
 
 import { byteNameOf } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
-import { LayerIndex, encodeIndex, readTree } from './index-codec.js';
+import { LayerIndex, encodeIndex } from './index-codec.js';
+import { readTree } from './read-tree.js';
 import { LayerReader, LayerSet, openContent } from './layer-reader.js';
 import { LayerWriter, PACK_FILE_BYTES_MAX } from './layer-writer.js';
 import { WHITEOUT, type InodeMeta, type LayerDir, type LayerId, type LayerNode } from './types.js';

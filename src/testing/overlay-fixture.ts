@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 
 import type { Attr, Caller, Entry } from '../fuse/filesystem.js';
-import { readTree } from '../layer/index-codec.js';
+import { readTree } from '../layer/read-tree.js';
 import { LayerReader } from '../layer/layer-reader.js';
 import type { LayerDir, LayerId } from '../layer/types.js';
 import { ImageTree } from '../overlay/image-tree.js';

@@ -1,4 +1,4 @@
-import { readTree } from '../layer/index-codec.js';
+import { readTree } from '../layer/read-tree.js';
 import { LayerReader, LayerSet, openContent, type LayerDirOf } from '../layer/layer-reader.js';
 import { LayerWriter } from '../layer/layer-writer.js';
 import type { LayerId } from '../layer/types.js';

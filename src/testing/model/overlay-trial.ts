@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 
 import { LayerReader } from '../../layer/layer-reader.js';
-import { readTree } from '../../layer/index-codec.js';
+import { readTree } from '../../layer/read-tree.js';
 import type { LayerId } from '../../layer/types.js';
 import { ImageTree } from '../../overlay/image-tree.js';
 import { OverlayFileSystem } from '../../overlay/overlay-filesystem.js';

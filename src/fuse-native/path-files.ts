@@ -1,4 +1,4 @@
-import type { Awaitable, FileSystem, MakeNode } from '../fuse/filesystem.js';
+import type { Awaitable, MakeNode } from '../fuse/filesystem.js';
 import { O_CREAT, O_RDWR } from '../sys/constants.js';
 import type { Answer, PathOperations } from './package.js';
 import { CALLER, assertHas, type Handle, type PathHost } from './path-host.js';
@@ -18,9 +18,7 @@ export function fileOperations(host: PathHost): PathOperations {
     create: (path, mode, done) =>
       host.run('create', done, () =>
         walk.usePlace(path, async (parent, name) => {
-          const handle = await create(fs, { parent, name, mode, rdev: 0 });
-          walk.take(handle.nodeid);
-          return [0, host.open(handle)];
+          return [0, host.open(await create(host, { parent, name, mode, rdev: 0 }))];
         }),
       ),
     read: (_path, fd, into, _length, offset, done) =>
@@ -47,8 +45,11 @@ export function fileOperations(host: PathHost): PathOperations {
     release: (_path, fd, done) =>
       host.run('release', done, () =>
         onFile(host, fd, async ({ nodeid, fh }) => {
-          if (fs.open !== undefined) await fs.release?.(nodeid, fh);
-          host.close(fd);
+          try {
+            if (fs.open !== undefined) await fs.release?.(nodeid, fh);
+          } finally {
+            host.close(fd);
+          }
         }),
       ),
   };
@@ -63,15 +64,25 @@ async function onFile(
   return [0];
 }
 
-/** Makes and opens a file as the kernel does it: by `create`, else by `mknod` and `open`. */
-async function create(fs: FileSystem, make: MakeNode): Promise<Handle> {
+/**
+ * Makes and opens a file as the kernel does it: by `create`, else by `mknod` and `open`. Its node
+ * is held.
+ */
+async function create({ fs, walk }: PathHost, make: MakeNode): Promise<Handle> {
   const flags = O_RDWR | O_CREAT;
   if (fs.create !== undefined) {
     const { nodeid, fh } = await fs.create(make, flags, CALLER);
+    walk.take(nodeid);
     return { nodeid, fh };
   }
   assertHas(fs, 'mknod', 'EPERM');
   const { nodeid } = await fs.mknod(make, CALLER);
-  const { fh } = (await fs.open?.(nodeid, flags, CALLER)) ?? { fh: 0 };
-  return { nodeid, fh };
+  walk.take(nodeid);
+  try {
+    const { fh } = (await fs.open?.(nodeid, flags, CALLER)) ?? { fh: 0 };
+    return { nodeid, fh };
+  } catch (error) {
+    walk.release(nodeid);
+    throw error;
+  }
 }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 
 import { MemoryFileSystem } from '../fuse/filesystems/memory-filesystem.js';
+import type { FileSystem } from '../fuse/filesystem.js';
+import { FsError } from '../sys/errno.js';
 import { S_IFREG } from '../sys/constants.js';
 import { UserError } from '../util/errors.js';
 import { attributeOperations } from './path-attributes.js';
@@ -18,11 +20,12 @@ import {
 
 /** The operations of a file system by path, as promises. */
 class Paths {
-  readonly fileSystem: MemoryFileSystem = new MemoryFileSystem();
+  readonly fileSystem: MemoryFileSystem;
   readonly host: PathHost;
   readonly #operations: PathOperations;
 
-  constructor() {
+  constructor(changes: Partial<FileSystem> = {}) {
+    this.fileSystem = Object.assign(new MemoryFileSystem(), changes);
     const logger = { error: () => assert.fail('nothing is logged') };
     this.host = new PathHost(this.fileSystem, logger);
     const { host } = this;
@@ -54,6 +57,27 @@ class Paths {
     return this.fileSystem.statfs().files;
   }
 }
+
+const failsWith = (code: string) => (): never => {
+  throw new FsError(code, 'test');
+};
+
+test('nodes are forgotten when a file cannot be released, or not be opened', async () => {
+  const noRelease = new Paths({
+    open: () => ({ fh: 1, openFlags: 0 }),
+    release: failsWith('EIO'),
+  });
+  const fd = await noRelease.create('/f');
+  await noRelease.call((ops, done) => ops.unlink('/f', done));
+  const [errno] = await noRelease.call((ops, done) => ops.release('', fd, done));
+  assert.deepEqual([errno, noRelease.nodes], [-5, 1]);
+
+  const noOpen = new Paths({ open: failsWith('EACCES') });
+  Object.assign(noOpen.fileSystem, { create: undefined });
+  const made = await noOpen.call((ops, done) => ops.create('/f', S_IFREG | 0o644, done));
+  await noOpen.call((ops, done) => ops.unlink('/f', done));
+  assert.deepEqual([made, noOpen.nodes], [[-13], 1]);
+});
 
 test('nodes are forgotten when nothing of the path is left', async () => {
   const paths = new Paths();

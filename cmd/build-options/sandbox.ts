@@ -37,6 +37,15 @@ export const SANDBOX_OPTIONS = {
   },
   'add-host': { type: 'string', array: true, describe: 'NAME:ADDRESS, known to RUNs' },
   ulimit: { type: 'string', array: true, describe: 'TYPE=SOFT[:HARD] limit of RUNs' },
+  'cache-mounts-import': {
+    type: 'string',
+    array: true,
+    describe: 'DIR|type=oci,src=DIR: begin cache mounts that the store lacks with what is there',
+  },
+  'cache-mounts-export': {
+    type: 'string',
+    describe: 'DIR|type=oci,dest=DIR: save the cache mounts of the build there when it is done',
+  },
   'shm-size': { type: 'string', describe: 'Size of /dev/shm in RUNs [64m]' },
 } as const;
 
@@ -58,9 +67,38 @@ export function sandboxOptions(
     allow: allow.map(parseEntitlement),
     hosts: (options['add-host'] ?? []).map(parseHost),
     ulimits: ulimit.map(parseUlimit),
+    cacheMounts: parseCacheMounts(options),
     ...(shmSize !== undefined && { shmSizeBytes: parseShmSize(shmSize) }),
   };
   return { runs };
+}
+
+function parseCacheMounts(
+  options: Parsed<typeof SANDBOX_OPTIONS>,
+): NonNullable<RunSettings['cacheMounts']> {
+  const [imports, dest] = [options['cache-mounts-import'] ?? [], options['cache-mounts-export']];
+  return {
+    importFrom: imports.map((text) => parseDirectory('--cache-mounts-import', text, 'src')),
+    exportTo:
+      dest === undefined ? undefined : parseDirectory('--cache-mounts-export', dest, 'dest'),
+  };
+}
+
+/** `DIR`, or `type=oci,KEY=DIR`. */
+function parseDirectory(option: string, text: string, key: 'src' | 'dest'): string {
+  const want = `DIR or type=oci,${key}=DIR`;
+  if (text === '') throw usage(option, text, want);
+  if (!/^(type|src|dest)=/.test(text)) return path.resolve(text);
+  const fields = new Map(splitOption(option, text).map((field) => splitOnce(field)));
+  const dir = fields.get(key);
+  const known = [...fields.keys()].every((name) => name === 'type' || name === key);
+  if (!known || fields.get('type') !== 'oci' || !dir) throw usage(option, text, want);
+  return path.resolve(dir);
+}
+
+function splitOnce(field: string): [string, string] {
+  const at = field.indexOf('=');
+  return at < 0 ? [field, ''] : [field.slice(0, at), field.slice(at + 1)];
 }
 
 function parseEntitlement(text: string): Entitlement {

@@ -2,6 +2,7 @@ import { EXIT } from '../../src/util/error-codes.js';
 import { UserError } from '../../src/util/errors.js';
 import { defineCommand, type Command } from '../command.js';
 import { formatBytes } from '../progress/text.js';
+import { enterNamespaces } from '../namespaces.js';
 import { openStore } from '../store.js';
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -24,19 +25,24 @@ export const pruneCommand: Command = defineCommand({
   positionals: {},
   options: {
     all: { type: 'boolean', alias: 'a', describe: 'Also what only the build cache uses' },
+    'cache-mounts': { type: 'boolean', describe: 'Also the caches of RUN --mount=type=cache' },
     'dry-run': { type: 'boolean', describe: 'Remove nothing, tell what would be' },
     'keep-age': {
       type: 'string',
-      describe: 'Keep cache records used within this time, like 12h [14d]',
+      describe: 'Keep cache records used within this time, like 12h [14d], and cache mounts [none]',
     },
     json: { type: 'boolean', describe: 'Print JSON' },
   },
   async run({ options }, context) {
     const age = options['keep-age'];
     const dryRun = options['dry-run'] === true;
+    const cacheMounts = options['cache-mounts'] === true;
+    // Their files belong to the ids of RUNs.
+    if (cacheMounts) await enterNamespaces();
     await using store = await openStore(context);
     const report = await store.prune({
       all: options.all === true,
+      cacheMounts,
       dryRun,
       signal: context.signal,
       ...(age !== undefined && { cacheAgeMs: parseAge(age) }),
@@ -45,8 +51,12 @@ export const pruneCommand: Command = defineCommand({
     if (options.json) {
       context.print(JSON.stringify({ dryRun, ...report }, null, 2));
     } else {
+      const did = dryRun ? 'would remove' : 'removed';
+      for (const { id, bytes } of report.cacheMounts) {
+        context.print(`${did} cache mount ${id}: ${formatBytes(bytes)}`);
+      }
       const what = `${layers.length} layers, ${blobs.length} blobs, ${cacheRecords} cache records`;
-      context.print(`${dryRun ? 'would remove' : 'removed'} ${what}: ${formatBytes(freedBytes)}`);
+      context.print(`${did} ${what}: ${formatBytes(freedBytes)}`);
     }
     for (const each of damaged) context.warn(`warning: damaged image: ${each}`);
     return EXIT.ok;

@@ -118,6 +118,7 @@ async function run(
     context,
   });
   const sources = { buildArgs, globalArgs: plan.globalArgs, predefined };
+  await session.cacheTransfer.export(signal);
   const solver = new Solver({ session, buildfile, plan, sources, stop });
   const state = await finish(session, () => solver.solve());
   const image = await exportImage(session, state, tags);

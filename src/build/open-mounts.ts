@@ -199,7 +199,9 @@ class Opener {
     return cleanup.use(lease);
   }
 
-  async #fill({ files, mount }: Prepared<'cache'>, dir: string): Promise<void> {
+  async #fill({ files, mount, key }: Prepared<'cache'>, dir: string): Promise<void> {
+    const { cacheTransfer, signal } = this.#session;
+    if (await cacheTransfer.fill(key, dir, signal)) return;
     if (files?.kind === 'file') {
       throw new UserError(
         'TSB_BUILD',

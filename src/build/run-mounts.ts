@@ -99,6 +99,7 @@ export async function prepareMounts(
         const target = targetOf(mount, workdir);
         const start = files && (await filesOf(session, { mount, files, cleanup }));
         const key = cacheKeyFor(session, mount, start);
+        session.cacheTransfer.name(key);
         prepared.push({ kind: 'cache', target, mount, key, files: start });
         break;
       }

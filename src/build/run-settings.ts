@@ -1,4 +1,5 @@
 import type { Ulimit } from '../exec/run-spec.js';
+import type { CacheTransferOptions } from './cache-transfer.js';
 import type { SecretSource } from './secrets.js';
 
 /** What has to be allowed expressly: it weakens the sandbox. BuildKit's names. */
@@ -25,6 +26,7 @@ export interface RunSettings {
   readonly allow?: readonly Entitlement[];
   readonly hosts?: readonly HostEntry[];
   readonly ulimits?: readonly Ulimit[];
+  readonly cacheMounts?: Partial<CacheTransferOptions>;
   /** Of /dev/shm; 64 MiB if absent. */
   readonly shmSizeBytes?: number;
 }

@@ -2,6 +2,7 @@ import type { RecordStore } from '../cache/records.js';
 import type { RegistryClient } from '../registry/client.js';
 import type { Platform } from '../oci/platform.js';
 import type { Store } from '../store/store.js';
+import { CacheTransfer } from './cache-transfer.js';
 import type { ContextSource } from './context.js';
 import type { LayerPacker } from './layer-packer.js';
 import type { Vertex } from './events.js';
@@ -25,6 +26,7 @@ export class Session {
   readonly packer: LayerPacker;
   readonly context: ContextSource;
   readonly secrets: SecretStore;
+  readonly cacheTransfer: CacheTransfer;
   readonly sources: Sources;
   readonly #pending: Promise<void>[] = [];
   readonly #reports: StepWork[] = [];
@@ -41,6 +43,8 @@ export class Session {
     this.packer = parts.packer;
     this.context = parts.context;
     this.secrets = parts.secrets;
+    const { importFrom = [], exportTo } = parts.options.runs?.cacheMounts ?? {};
+    this.cacheTransfer = new CacheTransfer(parts.store, parts.progress, { importFrom, exportTo });
     this.sources = parts.sources;
   }
 

@@ -19,6 +19,8 @@ const BLOCK_BYTES = 512;
 export interface PruneOptions {
   /** Also what only the cache needs: records, the layers they name, compressed copies. */
   readonly all?: boolean;
+  /** Also the caches of `RUN --mount=type=cache`; see {@link CacheMountStore.remove}. */
+  readonly cacheMounts?: boolean;
   /** Removes nothing, reports the same. */
   readonly dryRun?: boolean;
   readonly cacheAgeMs?: number;
@@ -31,10 +33,18 @@ export interface PruneReport {
   readonly layers: readonly LayerId[];
   readonly blobs: readonly Digest[];
   readonly cacheRecords: number;
+  /** Cache mounts, if they were asked for. */
+  readonly cacheMounts: readonly PrunedCacheMount[];
   /** As the disk counts. */
   readonly freedBytes: number;
   /** Images whose documents cannot be read: nothing of them was found to be kept. */
   readonly damaged: readonly string[];
+}
+
+/** A cache mount that was removed, or would be. */
+export interface PrunedCacheMount {
+  readonly id: string;
+  readonly bytes: number;
 }
 
 interface Reachable {
@@ -131,6 +141,22 @@ function removeLeftovers(paths: StorePaths): void {
   }
 }
 
+/** Removes the cache mounts that were not used for so long; undefined: all of them. */
+function collectCacheMounts(
+  store: Store,
+  { cacheMounts = false, dryRun = false, cacheAgeMs, nowMs = Date.now() }: PruneOptions,
+): PrunedCacheMount[] {
+  if (!cacheMounts) return [];
+  const old = store.cacheMounts
+    .list()
+    .filter(({ usedMs }) => cacheAgeMs === undefined || usedMs < nowMs - cacheAgeMs);
+  return old.map(({ key, dirs }) => {
+    const bytes = dirs.reduce((sum, dir) => sum + diskBytes(dir), 0);
+    if (!dryRun) store.cacheMounts.remove(key);
+    return { id: key.id, bytes };
+  });
+}
+
 /**
  * Removes what neither an image nor a cache record needs. INVARIANT: the caller holds the store's
  * lock exclusively, so that nobody is about to refer to what is removed.
@@ -169,11 +195,15 @@ export async function collect(
   const unusedDiffIds = markDiffIds(store, reachable, all);
   const layers = [...existing].filter((id) => !reachable.layers.has(id));
   const blobs = store.blobs.list().filter((digest) => !reachable.blobs.has(digest));
+  const cacheMounts = collectCacheMounts(store, options);
   const freedBytes = [
     ...layers.map((id) => store.layers.dirOf(id)),
     ...blobs.map((digest) => store.blobs.path(digest)),
     ...oldRecords.map(({ key }) => path.join(paths.cache, key)),
-  ].reduce((sum, file) => sum + diskBytes(file), 0);
+  ].reduce(
+    (sum, file) => sum + diskBytes(file),
+    cacheMounts.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
   if (!dryRun) {
     for (const { key } of oldRecords) store.cacheRecords.remove(key);
     for (const diffId of unusedDiffIds) store.layers.removeDiffId(diffId);
@@ -182,5 +212,5 @@ export async function collect(
     removeLeftovers(paths);
   }
   const { damaged } = reachable;
-  return { layers, blobs, cacheRecords: oldRecords.length, freedBytes, damaged };
+  return { layers, blobs, cacheRecords: oldRecords.length, cacheMounts, freedBytes, damaged };
 }

@@ -19,16 +19,20 @@ export const IMAGE_OPTIONS = {
     describe: '[manifest|manifest-descriptor:]NAME=VALUE for the manifest',
   },
   label: { type: 'string', array: true, describe: 'NAME=VALUE for the image' },
+  squash: { type: 'boolean', describe: 'Make one layer of all that the build adds' },
+  'squash-all': { type: 'boolean', describe: 'Make one layer of all, with the base image' },
 } as const;
 
 /** UserError TSB_USAGE for an output or pair that is not well-formed. */
 export async function imageOptions(
   options: Parsed<typeof IMAGE_OPTIONS>,
-): Promise<Pick<BuildOptions, 'tags' | 'outputs' | 'push' | 'labels' | 'annotations'>> {
+): Promise<Pick<BuildOptions, 'tags' | 'outputs' | 'push' | 'labels' | 'annotations' | 'squash'>> {
   const { parseOutputSpec } = await import('../../src/output/output-spec.js');
   return {
     tags: options.tag ?? [],
     outputs: (options.output ?? []).map((text) => parseOutputSpec(text)),
+    ...(options.squash === true && { squash: 'new' }),
+    ...(options['squash-all'] === true && { squash: 'all' }),
     push: options.push === true,
     annotations: parseAnnotations(options.annotation ?? []),
     labels: parsePairs(options.label ?? [], '--label', () => ''),

@@ -121,7 +121,7 @@ async function run(
   await session.cacheTransfer.export(signal);
   const solver = new Solver({ session, buildfile, plan, sources, stop });
   const state = await finish(session, () => solver.solve());
-  const image = await exportImage(session, state, tags);
+  const image = await exportImage(session, await squashed(session, state), tags);
   const outputs = await writeOutputs(session, image, tags);
   return {
     imageDigest: image.manifest.digest,
@@ -163,6 +163,14 @@ async function finish(session: Session, solve: () => Promise<StageState>): Promi
   } finally {
     if (!session.signal.aborted) await session.context.remember();
   }
+}
+
+async function squashed(session: Session, state: StageState): Promise<StageState> {
+  const mode = session.options.squash;
+  if (mode === undefined) return state;
+  const { squash } = await import('./squash.js');
+  const vertex = session.progress.add({ kind: 'export', name: 'squashing layers' });
+  return await session.progress.run(vertex, () => squash(session, state, mode));
 }
 
 async function exportImage(

@@ -19,6 +19,9 @@ export type PullPolicy = 'always' | 'missing' | 'never' | 'newer';
 /** What an annotation is for: the image's manifest, or the descriptor of it. */
 export type AnnotationTarget = 'manifest' | 'manifest-descriptor';
 
+/** Which layers become one: those of this build, or those of its base image, too. */
+export type SquashMode = 'new' | 'all';
+
 /** `--annotation`. */
 export interface Annotation {
   readonly target: AnnotationTarget;
@@ -58,6 +61,8 @@ export interface BuildOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Of the manifest, not of the config. */
   readonly annotations?: readonly Annotation[];
+  /** The new layers become one; `all`: with those of the base image. */
+  readonly squash?: SquashMode;
   readonly network: NetworkMode;
   /** Secrets, keys, limits and the like of RUNs. */
   readonly runs?: RunSettings;

@@ -173,6 +173,15 @@ describe('tsbuild-overlayfs', () => {
     );
   });
 
+  test('takes no file away that cannot get its new name', (t) => {
+    if (!requires(t, 'root', 'fuse')) return;
+    run(`${LAYERS}
+      mkdir -p upper/u/n other; echo o > other/o; echo f > upper/u/f; mount --bind other upper/u/n
+      ours; mv mnt/u mnt/moved; echo new > mnt/new; umount mnt
+      fails overlayfs --wait upper; says "'moved/n/o' (EXDEV"; says "'u' (a file that was there"
+      test "$(cat other/o upper/u/n/o upper/u/f upper/moved/f upper/new)" = "$(printf 'o\\no\\nf\\nf\\nnew')"`);
+  });
+
   test('is in the foreground with -f, and ends at a signal with files open', (t) => {
     if (!requires(t, 'root', 'fuse')) return;
     run(`${LAYERS}

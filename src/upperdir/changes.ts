@@ -3,7 +3,7 @@ import { findLower, isLowerDir, sameRef, sameSources, type LowerRef } from '../o
 import type { Node } from '../overlay/node.js';
 import type { PlainLower } from '../overlay/plain-lower.js';
 import { isDirNode, type DirNode, type Tree } from '../overlay/tree.js';
-import type { ByteName } from '../util/byte-name.js';
+import { displayName, type ByteName } from '../util/byte-name.js';
 import { sameAsOrigin } from './compare.js';
 import { completeGroups } from './groups.js';
 import type { Change } from './journal.js';
@@ -25,7 +25,28 @@ export interface Changes {
 export function findChanges(tree: Tree, upper: PlainLower, stage: Stage): Changes {
   const finder = new Finder(tree, upper, stage);
   finder.run();
-  return { changes: finder.changes, losses: [...finder.losses, ...stage.losses] };
+  const { kept, dropped } = keepUnmoved(finder.changes, stage.unmoved);
+  const losses = dropped.map(({ at }) => ({
+    path: displayName(at),
+    reason: 'a file that was there cannot be moved',
+  }));
+  return { changes: kept, losses: [...finder.losses, ...stage.losses, ...losses] };
+}
+
+/** Leaves out what would take away files that did not get their new names: none else has them. */
+function keepUnmoved(
+  changes: readonly Change[],
+  unmoved: readonly ByteName[],
+): { kept: readonly Change[]; dropped: readonly Change[] } {
+  const takes = ({ kind, at }: Change): boolean =>
+    kind !== 'meta' && unmoved.some((path) => isWithin(path, at));
+  const dropped = unmoved.length === 0 ? [] : changes.filter(takes);
+  const kept = changes.filter((change) => !dropped.some(({ at }) => isWithin(change.at, at)));
+  return { kept: dropped.length === 0 ? changes : kept, dropped };
+}
+
+function isWithin(path: ByteName, dir: ByteName): boolean {
+  return path === dir || path.startsWith(`${dir}/`);
 }
 
 class Finder {

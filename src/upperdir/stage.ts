@@ -12,7 +12,7 @@ import { ftruncate, openat, pwrite } from '../sys/file.js';
 import { setxattr } from '../sys/xattr.js';
 import { FsError } from '../sys/errno.js';
 import { NAME_MAX } from '../sys/constants.js';
-import { nameBytes, type ByteName } from '../util/byte-name.js';
+import { byteName, nameBytes, type ByteName } from '../util/byte-name.js';
 import { hasCode } from '../util/errors.js';
 import { sameAsOrigin } from './compare.js';
 import { attempt, type Loss } from './loss.js';
@@ -49,6 +49,8 @@ export class Stage {
   readonly #owners: Owners;
   /** Metadata that the file system does not take. */
   readonly losses: Loss[] = [];
+  /** Paths of files of the upper directory that could not get their new names. */
+  readonly unmoved: ByteName[] = [];
   /** Where a node with several names is already. */
   readonly #made = new Map<Node, Buffer>();
   #whiteout: Buffer | undefined;
@@ -94,7 +96,7 @@ export class Stage {
       return;
     }
     if (this.isAdopted(node) && node.origin !== undefined) {
-      link(this.#upper.stored(node.origin.handle).path, to);
+      this.#adopt(this.#upper.stored(node.origin.handle).path, to);
       return;
     }
     try {
@@ -105,6 +107,16 @@ export class Stage {
     }
     this.#applyMetadata(node, to, at);
     if (node.links > 1) this.#made.set(node, to);
+  }
+
+  #adopt(path: Buffer, to: Buffer): void {
+    try {
+      link(path, to);
+    } catch (error) {
+      const rootBytes = this.#upper.stored(0).path.length;
+      this.unmoved.push(byteName(path.subarray(rootBytes + 1)));
+      throw error;
+    }
   }
 
   #makeInode(node: Node, to: Buffer): void {

@@ -207,8 +207,8 @@ for (const [line, flags, rest] of FLAGS) {
 }
 
 test('white space is what Go takes for it', () => {
-  assert.ok([...'\t\n\v\f\r \u0085\u00a0\u2028\u3000'].every(isSpace));
-  assert.ok(![...'\ufeff\u200b\u180ea'].some(isSpace));
+  assert.ok(Array.from('\t\n\v\f\r \u0085\u00a0\u2028\u3000').every(isSpace));
+  assert.ok(!Array.from('\ufeff\u200b\u180ea').some(isSpace));
   assert.equal(trimSpace('\u0085 \ufeffa b\u3000\n'), '\ufeffa b');
 });
 

@@ -6,6 +6,7 @@
 //   **text           whatever ends with "text", even in the middle of a name
 //   **/text          "text", or whatever ends with "/text"
 //   anything else    a regular expression: ** and **/ are (.*/)?, at the end .*
+import { UserError } from '../util/errors.js';
 import { codePoints } from './glob.js';
 
 /** A backtracking engine takes time n^repeats; beyond this, the slower table is used. */
@@ -24,7 +25,10 @@ const REST: Step = { kind: 'rest', source: '.*' };
 
 const SYNTAX_CHARACTERS = /[\^$\\.*+?()[\]{}|/]/;
 
-/** Compiles a cleaned pattern that is known to be well-formed. */
+/**
+ * Compiles a cleaned pattern that is known to be well-formed. Throws TSB_PARSE for a class with a
+ * range whose end comes before its beginning.
+ */
 export function compileIgnorePattern(pattern: string): (path: string) => boolean {
   const isPlain = (text: string): boolean => !/[*?[\]\\]/.test(text);
   if (isPlain(pattern)) return (path) => path === pattern;
@@ -37,7 +41,16 @@ export function compileIgnorePattern(pattern: string): (path: string) => boolean
   if (prefix !== undefined && isPlain(prefix)) return (path) => path.startsWith(prefix);
   const steps = parseSteps(pattern);
   const repeats = steps.filter(({ kind }) => kind !== 'one').length;
-  return repeats <= REGEXP_REPEATS_MAX ? regExpMatcher(steps) : tableMatcher(steps);
+  try {
+    return repeats <= REGEXP_REPEATS_MAX ? regExpMatcher(steps) : tableMatcher(steps);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new UserError(
+      'TSB_PARSE',
+      `Cannot parse pattern "${pattern}": found a range in [] that ends before it begins`,
+      { hint: 'Write the lower character first, as in [a-z]', cause: error },
+    );
+  }
 }
 
 function regExpMatcher(steps: readonly Step[]): (path: string) => boolean {

@@ -152,6 +152,8 @@ const BROKEN: readonly (readonly [text: string, line: number])[] = [
   ['[a', 1],
   ['[a-]', 1],
   ['[-a]', 1],
+  ['x\n[z-a]', 2],
+  ['*a*b*[a-0c]', 1],
 ];
 
 for (const [text, line] of BROKEN) {

@@ -2,6 +2,7 @@ import type { SourcePoint, SourceRange } from '../util/errors.js';
 import { UserError } from '../util/errors.js';
 import type { ErrorCode } from '../util/error-codes.js';
 import type { Join } from './ast.js';
+import { trimSpace, trimSpaceStart } from './space.js';
 
 /** A logical line, as far as it takes to find a part of it in the file. */
 export interface Locatable {
@@ -48,10 +49,11 @@ export function sourceOf(line: Locatable, part: Part): SourceRange {
 
 /** Where a part stands in the file; undefined if its text is not in the line as it is written. */
 function findPart(line: Locatable, { text, last }: Part): SourcePoint | undefined {
-  if (text === '') return undefined;
+  const words = trimSpace(text);
+  if (words === '') return undefined;
   const found = last ? line.original.lastIndexOf(text) : findWord(line.original, text);
   if (found < 0) return undefined;
-  const offset = found + text.length - text.trimStart().length;
+  const offset = found + text.length - trimSpaceStart(text).length;
   const joins = line.joins ?? [{ offset: 0, line: line.source.startLine, column: 1 }];
   const join = joins.findLast((each) => each.offset <= offset);
   if (join === undefined) return undefined;
@@ -59,7 +61,7 @@ function findPart(line: Locatable, { text, last }: Part): SourcePoint | undefine
   return {
     line: join.line,
     column: join.column + offset - join.offset,
-    length: Math.min(text.trim().length, end - offset),
+    length: Math.min(words.length, end - offset),
   };
 }
 

@@ -35,6 +35,12 @@ export const SANDBOX_OPTIONS = {
     array: true,
     describe: 'security.insecure|network.host: let RUNs ask for less of a sandbox',
   },
+  'allow-secret-in-layer': {
+    type: 'string',
+    array: true,
+    bareValue: '*',
+    describe: 'Go on when a step leaves a secret in the image; =ID: that one, may be repeated',
+  },
   'add-host': { type: 'string', array: true, describe: 'NAME:ADDRESS, known to RUNs' },
   ulimit: { type: 'string', array: true, describe: 'TYPE=SOFT[:HARD] limit of RUNs' },
   'cache-mounts-import': {
@@ -58,7 +64,7 @@ const DEFAULT_SSH_ID = 'default';
 export function sandboxOptions(
   options: Parsed<typeof SANDBOX_OPTIONS>,
   env: NodeJS.ProcessEnv,
-): Pick<BuildOptions, 'runs'> {
+): Pick<BuildOptions, 'runs' | 'allowSecretInLayer'> {
   const { secret = [], ssh = [], allow = [], ulimit = [] } = options;
   const shmSize = options['shm-size'];
   const runs: RunSettings = {
@@ -70,7 +76,9 @@ export function sandboxOptions(
     cacheMounts: parseCacheMounts(options),
     ...(shmSize !== undefined && { shmSizeBytes: parseShmSize(shmSize) }),
   };
-  return { runs };
+  const secretsInLayer = options['allow-secret-in-layer'] ?? [];
+  const allowSecretInLayer = secretsInLayer.includes('*') ? 'all' : secretsInLayer;
+  return { runs, allowSecretInLayer };
 }
 
 function parseCacheMounts(

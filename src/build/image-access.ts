@@ -5,6 +5,7 @@ import { ImageTree } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
 import { byteNameOf } from '../util/byte-name.js';
 import { hasCode } from '../util/errors.js';
+import type { SourceRange } from '../util/errors.js';
 import type { Accounts } from './image-users.js';
 import { parseGroup, parsePasswd } from './image-users.js';
 import type { Session } from './session.js';
@@ -44,13 +45,13 @@ export function readAccounts(tree: ImageTree): Accounts {
 
 /**
  * Edits the files of a state in-process and publishes what changed as a layer. `alone`: the layer
- * is made without a look at what is below it (`COPY --link`).
+ * is made without a look at what is below it (`COPY --link`). `source`: for warnings.
  */
 export async function editImage(
   session: Session,
   state: Pick<StageState, 'layers'>,
   edit: (tree: ImageTree) => void | Promise<void>,
-  { alone = false }: { alone?: boolean } = {},
+  { alone = false, source }: { alone?: boolean; source?: SourceRange } = {},
 ): Promise<LayerId> {
   using work = session.store.work.create();
   const upperdir = path.join(work.path, 'layer');
@@ -62,7 +63,10 @@ export async function editImage(
   await edit(new ImageTree(overlay));
   await overlay.commitInThread({ mtimeMax: session.mtimeMax, impliedRoot: alone });
   session.signal.throwIfAborted();
-  return session.store.layers.publish(upperdir);
+  return await session.guard.publish(upperdir, {
+    lowers: state.layers.map(({ id }) => id),
+    source,
+  });
 }
 
 /** The permission bits of what a state has at a path; undefined: nothing. */

@@ -7,6 +7,7 @@ import type { Store } from '../store/store.js';
 import type { SourceRange } from '../util/errors.js';
 import type { LogTarget } from '../util/log.js';
 import type { Emit } from './events.js';
+import type { AllowedSecrets } from './secret-guard.js';
 import type { SourceReport } from './sources/sources.js';
 import type { RunSettings } from './run-settings.js';
 
@@ -75,6 +76,8 @@ export interface BuildOptions {
    * effective user is root. In a user namespace root's files would be the subordinate ids'.
    */
   readonly privileged?: boolean;
+  /** Secrets that steps may leave in layers and settings, with a warning; absent: none. */
+  readonly allowSecretInLayer?: AllowedSecrets;
   /** Steps of independent stages that run at the same time; the number of CPUs if absent. */
   readonly jobs?: number;
 }

@@ -43,6 +43,19 @@ export class SecretStore {
     return bytes;
   }
 
+  /** All secrets that can be read. One that cannot fails the step that asks for it. */
+  readable(): readonly LoadedSecret[] {
+    return this.ids.flatMap((id) => {
+      try {
+        const bytes = this.get(id);
+        return bytes === undefined ? [] : [{ id, bytes }];
+      } catch (error) {
+        if (hasCode(error, 'TSB_CONTEXT', 'TSB_LIMIT')) return [];
+        throw error;
+      }
+    });
+  }
+
   /** What {@link get} has given out: the secrets that a step may have written somewhere. */
   loaded(): readonly LoadedSecret[] {
     return [...this.#loaded].map(([id, bytes]) => ({ id, bytes }));

@@ -8,6 +8,7 @@ import type { LayerPacker } from './layer-packer.js';
 import type { Vertex } from './events.js';
 import type { BuildOptions, StepReport } from './options.js';
 import type { Progress } from './progress.js';
+import { SecretGuard } from './secret-guard.js';
 import type { SecretStore } from './secrets.js';
 import type { ServerPool } from './server-pool.js';
 import type { Sources } from './sources/sources.js';
@@ -26,6 +27,7 @@ export class Session {
   readonly packer: LayerPacker;
   readonly context: ContextSource;
   readonly secrets: SecretStore;
+  readonly guard: SecretGuard;
   readonly cacheTransfer: CacheTransfer;
   readonly sources: Sources;
   readonly #pending: Promise<void>[] = [];
@@ -43,6 +45,7 @@ export class Session {
     this.packer = parts.packer;
     this.context = parts.context;
     this.secrets = parts.secrets;
+    this.guard = new SecretGuard({ ...parts, allowed: parts.options.allowSecretInLayer ?? [] });
     const { importFrom = [], exportTo } = parts.options.runs?.cacheMounts ?? {};
     this.cacheTransfer = new CacheTransfer(parts.store, parts.progress, { importFrom, exportTo });
     this.sources = parts.sources;

@@ -1,12 +1,14 @@
 import type { Buildfile } from '../dockerfile/ast.js';
 import { formatImageSource } from '../oci/image-source.js';
+import { formatPlatform, parsePlatform, type Platform } from '../oci/platform.js';
 import type { ErrorCode } from '../util/error-codes.js';
 import { UserError } from '../util/errors.js';
-import { imageState, scratchState } from './base-image.js';
+import { imageState, scratchState, type ImageWish } from './base-image.js';
 import type { Vertex } from './events.js';
 import type { BuildPlan, FilesOf, PlannedStage } from './plan.js';
 import type { RunningVertex } from './progress.js';
 import type { ArgSources } from './scope.js';
+import { checkSecretOptions } from './secret-options.js';
 import type { Session } from './session.js';
 import { solveStage } from './stage.js';
 import type { StageState } from './state.js';
@@ -36,7 +38,8 @@ export class Solver {
 
   /** The target's files and settings. All stages have ended when this settles. */
   async solve(): Promise<StageState> {
-    const { plan, stop } = this.#inputs;
+    const { session, plan, stop } = this.#inputs;
+    checkSecretOptions(session);
     let failure: { error: unknown } | undefined;
     const stages = plan.needed.map(async (index) => {
       try {
@@ -73,14 +76,22 @@ export class Solver {
       stages: buildfile.stages,
       escape: buildfile.directives.escape,
       sources,
-      resolve: (files, vertex) => this.#resolve(files, vertex, planned.platform),
+      resolve: (files, vertex) => this.#resolve(files, vertex, this.#platformOf(planned, vertex)),
     });
+  }
+
+  /** FROM's `--platform` is for its base alone: what a COPY is from is the target's. */
+  #platformOf({ platform }: PlannedStage, baseVertex: Vertex | undefined): Platform {
+    const { session } = this.#inputs;
+    return baseVertex === undefined || platform === undefined
+      ? session.platform
+      : parsePlatform(platform);
   }
 
   async #resolve(
     files: FilesOf,
     vertex: Vertex | undefined,
-    platform: string | undefined,
+    platform: Platform,
   ): Promise<StageState> {
     const { session } = this.#inputs;
     const within = <T>(work: (running: RunningVertex | undefined) => Promise<T>): Promise<T> =>
@@ -89,7 +100,7 @@ export class Solver {
       case 'scratch':
         return await within((running) => {
           running?.outcome({ cached: true });
-          return Promise.resolve(scratchState(session));
+          return Promise.resolve(scratchState(platform));
         });
       case 'stage':
         return await this.#stage(files.index);
@@ -100,9 +111,9 @@ export class Solver {
 
   #image(
     { source, nearStage }: Extract<FilesOf, { kind: 'image' }>,
-    options: { running: RunningVertex | undefined; platform: string | undefined },
+    options: ImageWish,
   ): Promise<StageState> {
-    const name = `${formatImageSource(source)} ${options.platform ?? ''}`;
+    const name = `${formatImageSource(source)} ${formatPlatform(options.platform)}`;
     const known = this.#images.get(name);
     if (known !== undefined) return known;
     const image = imageState(this.#inputs.session, source, options).catch((error: unknown) => {

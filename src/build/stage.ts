@@ -53,7 +53,9 @@ export async function solveStage(run: StageRun): Promise<StageState> {
   let state: StageState = { ...begun, scope: inheritScope(begun.scope), hasOwnCmd: false };
   for (const instruction of instructions) {
     session.signal.throwIfAborted();
+    const before = state;
     state = await applyInstruction(run, state, { instruction, vertex: vertices.get(instruction) });
+    guardSettings(session, instruction, { before, after: state });
   }
   return state;
 }
@@ -71,6 +73,22 @@ async function applyInstruction(
   }
   return await positionedAsync(instruction.source, () =>
     applyFileInstruction(run, state, { instruction: expanded, vertex }),
+  );
+}
+
+/** Throws if an instruction leaves a secret in what the image says of itself. */
+function guardSettings(
+  { guard }: Session,
+  { kind, source }: Instruction,
+  { before, after }: { before: StageState; after: StageState },
+): void {
+  const history = after.history.slice(before.history.length).map(({ createdBy }) => createdBy);
+  const triggers = after.image.config?.OnBuild ?? [];
+  const added = triggers.slice(before.image.config?.OnBuild?.length ?? 0);
+  guard.checkTexts(
+    `what ${kind.toUpperCase()} leaves in the image`,
+    [...history, ...added],
+    source,
   );
 }
 

@@ -147,7 +147,7 @@ export async function executeCopy(session: Session, step: GatheredCopy): Promise
     async (tree) => {
       for (const group of groups) archives += (await group.copy({ ...target, tree })).archives;
     },
-    { alone: instruction.link },
+    { alone: instruction.link, source: instruction.source },
   );
   if (archives > 0) warnOfUnused(session, instruction);
   return layer;

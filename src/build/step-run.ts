@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { KeyParts } from '../cache/key.js';
 import { sortedPairs } from '../cache/key.js';
 import type { RunCommandLine, RunInstruction } from '../dockerfile/ast.js';
-import type { OutputHandler, RunSpec } from '../exec/run-spec.js';
+import type { RunSpec } from '../exec/run-spec.js';
 import { MOUNT_POINTS } from '../exec/run-spec.js';
 import { runCommand } from '../exec/run.js';
 import type { LayerId } from '../layer/types.js';
@@ -18,7 +18,8 @@ import { resolveUser } from './image-users.js';
 import type { OpenedMounts } from './open-mounts.js';
 import { openMounts } from './open-mounts.js';
 import type { NetworkMode } from './options.js';
-import { OutputTail, RunFailedError } from './run-failed.js';
+import { RunFailedError } from './run-failed.js';
+import { RunOutput } from './run-output.js';
 import type { RunningVertex } from './progress.js';
 import type { PreparedMount } from './run-mounts.js';
 import { mountParts } from './run-mounts.js';
@@ -95,20 +96,18 @@ export async function executeRun(
       mountpoint,
       upperdir,
     });
-    const tail = new OutputTail();
+    const output = new RunOutput(session.guard, running);
     const spec = specOf(session, step, { rootfs: mountpoint, user, opened });
-    const onOutput: OutputHandler = (stream, chunk) => {
-      tail.add(chunk);
-      running.output(stream, chunk);
-    };
     const result = await useAll([mount, ...opened.served], session.signal, (signal) =>
-      runCommand(spec, { signal, helper, onOutput }),
+      output.while((onOutput) => runCommand(spec, { signal, helper, onOutput })),
     );
     if (result.exitCode !== 0 || result.signal !== undefined) {
-      throw new RunFailedError({ instruction: step.instruction, result, tail: tail.text() });
+      throw new RunFailedError({ instruction: step.instruction, result, tail: output.tail() });
     }
     await mount.commit({ mtimeMax: session.mtimeMax });
-    return session.store.layers.publish(upperdir);
+    const lowers = state.layers.map(({ id }) => id);
+    const { source } = step.instruction;
+    return await session.guard.publish(upperdir, { lowers, source });
   });
 }
 

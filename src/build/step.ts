@@ -1,7 +1,7 @@
-import type { CacheKey, KeyParts } from '../cache/key.js';
+import type { CacheKey, KeyParts, PartDigests } from '../cache/key.js';
 import { cacheKeyOf, digestParts } from '../cache/key.js';
-import { explainMiss } from '../cache/explain.js';
-import type { Place } from '../cache/records.js';
+import { explainMiss, SECRET_NOT_ALLOWED } from '../cache/explain.js';
+import type { Place, StepRecord } from '../cache/records.js';
 import { findInputs, findStep, putInputs, putStep } from '../cache/records.js';
 import type { LayerId } from '../layer/types.js';
 import type { RunningVertex } from './progress.js';
@@ -41,9 +41,7 @@ export async function cachedStep(
     return hit;
   }
   const inputs = digestParts(parts);
-  const missReason = session.options.noCache
-    ? 'the cache is switched off'
-    : explainMiss(inputs, await findInputs(session.records, place));
+  const missReason = await reasonOf(session, key, { place, inputs });
   running.outcome({ cached: false, missReason });
   session.expectWork();
   const layerId = await execute();
@@ -51,16 +49,37 @@ export async function cachedStep(
   const layer = layerId === undefined ? undefined : session.packer.measure(layerId);
   session.afterwards(async () => {
     const recorded = layer && { layerId: layer.id, ...(await layer.digest) };
-    await putStep(session.records, key, { layer: recorded, createdMs });
+    const secrets = layer === undefined ? [] : session.guard.foundIn(layer.id);
+    const record = { layer: recorded, createdMs, ...(secrets.length > 0 && { secrets }) };
+    await putStep(session.records, key, record);
     await putInputs(session.records, place, inputs);
   });
   return { key, layer, createdMs, cached: false, missReason };
 }
 
-/** The recorded result of a key, if its layer is still in the store. */
+/** Why a step was not found. */
+async function reasonOf(
+  session: Session,
+  key: CacheKey,
+  { place, inputs }: { place: Place; inputs: PartDigests },
+): Promise<string> {
+  if (session.options.noCache) return 'the cache is switched off';
+  const record = await findStep(session.records, key);
+  if (record !== undefined && !isAllowed(session, record)) return SECRET_NOT_ALLOWED;
+  return explainMiss(inputs, await findInputs(session.records, place));
+}
+
+function isAllowed({ guard }: Session, { secrets = [] }: StepRecord): boolean {
+  return secrets.every((id) => guard.allows(id));
+}
+
+/**
+ * The recorded result of a key, if its layer is still in the store, and no secret was left in it
+ * that this build does not allow.
+ */
 export async function findResult(session: Session, key: CacheKey): Promise<StepResult | undefined> {
   const record = await findStep(session.records, key);
-  if (record === undefined) return undefined;
+  if (record === undefined || !isAllowed(session, record)) return undefined;
   const { createdMs, layer } = record;
   if (layer !== undefined && !session.store.layers.has(layer.layerId)) return undefined;
   const found = layer && {

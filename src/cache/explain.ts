@@ -9,6 +9,11 @@ const MEANINGS: Readonly<Record<string, string>> = {
   user: 'the user changed',
   workdir: 'the working directory changed',
   network: 'the network mode changed',
+  security: 'the security mode changed',
+  mounts: 'what is mounted changed',
+  hosts: 'the names of --add-host changed',
+  ulimits: 'a limit of --ulimit changed',
+  shm: 'the size of /dev/shm changed',
   epoch: 'SOURCE_DATE_EPOCH changed',
   content: 'what is copied changed',
   owner: 'the ids of --chown changed',
@@ -16,6 +21,9 @@ const MEANINGS: Readonly<Record<string, string>> = {
 
 /** The reason that is none: the first build of a step. */
 export const NEVER_BUILT = 'the step was not built before';
+
+/** The reason where a secret was left in the layer with the caller's leave. */
+export const SECRET_NOT_ALLOWED = 'the secret in its layer is not allowed';
 
 /**
  * Why a step with the inputs `now` was not found, when the step at the same place was last

@@ -23,19 +23,22 @@ export interface StepRecord {
   readonly layer: RecordedLayer | undefined;
   /** Milliseconds since 1970. */
   readonly createdMs: number;
+  /** Ids of secrets that are in the layer, because the caller allowed it; absent: none. */
+  readonly secrets?: readonly string[];
 }
 
 /** The record of a step; undefined: there is none that this version understands. */
 export async function findStep(store: RecordStore, key: CacheKey): Promise<StepRecord | undefined> {
   const value = await store.get(key);
   if (!isObject(value) || typeof value['createdMs'] !== 'number') return undefined;
-  const { createdMs, layer } = value;
+  const { createdMs, layer, secrets = [] } = value;
+  if (!Array.isArray(secrets) || !secrets.every((id) => typeof id === 'string')) return undefined;
   if (layer === undefined) return { layer: undefined, createdMs };
   if (!isObject(layer)) return undefined;
   const { layerId, diffId, size } = layer;
   if (typeof layerId !== 'string' || typeof size !== 'number') return undefined;
   if (typeof diffId !== 'string' || !isDigest(diffId)) return undefined;
-  return { layer: { layerId: layerId as LayerId, diffId, size }, createdMs };
+  return { layer: { layerId: layerId as LayerId, diffId, size }, createdMs, secrets };
 }
 
 /** Keeps what a step made. */

@@ -59,11 +59,11 @@ export class PatternSearch {
     }
   }
 
-  /** Whether some pattern lies in a few bytes. */
-  isIn(bytes: Buffer): boolean {
-    let isFound = false;
-    this.search(sourceOf(bytes), () => (isFound = true));
-    return isFound;
+  /** The secrets in a few bytes. */
+  idsIn(bytes: Buffer): Set<string> {
+    const ids = new Set<string>();
+    this.search(sourceOf(bytes), ({ pattern }) => ids.add(pattern.id));
+    return ids;
   }
 
   #searchRange(

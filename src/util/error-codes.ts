@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'TSB_COPY'
   | 'TSB_RUN_FAILED'
   | 'TSB_BUILD'
+  | 'TSB_SECRET'
   | 'TSB_REFERENCE'
   | 'TSB_IMAGE_NOT_FOUND'
   | 'TSB_IMAGE_INVALID'
@@ -60,6 +61,7 @@ export const ERROR_CODES: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   TSB_COPY: { meaning: 'The source of a COPY or ADD is missing or is outside its root' },
   TSB_RUN_FAILED: { meaning: 'A RUN command failed' },
   TSB_BUILD: { meaning: 'A step cannot be carried out' },
+  TSB_SECRET: { meaning: 'A secret would be in a layer or in the settings of the image' },
   TSB_REFERENCE: { meaning: 'An image name is not well-formed' },
   TSB_IMAGE_NOT_FOUND: { meaning: 'An image is in neither the store nor the registry' },
   TSB_IMAGE_INVALID: { meaning: 'A manifest, config or archive breaks its specification' },

@@ -1,0 +1,188 @@
+import type { LayerId } from '../layer/types.js';
+import type { Finding } from '../secrets/layer-findings.js';
+import { maskText, OutputMask } from '../secrets/output-mask.js';
+import { PatternSearch } from '../secrets/pattern-search.js';
+import type { Pattern } from '../secrets/patterns.js';
+import { isGuardable, linePatternsOf, patternsOf, SECRET_BYTES_MIN } from '../secrets/patterns.js';
+import { searchInThread } from '../secrets/search-in-thread.js';
+import type { Store } from '../store/store.js';
+import type { SourceRange } from '../util/errors.js';
+import { UserError } from '../util/errors.js';
+import { Limit } from '../util/limit.js';
+import type { Progress } from './progress.js';
+import type { SecretStore } from './secrets.js';
+
+/** Secrets that may be in layers, by id. */
+export type AllowedSecrets = 'all' | readonly string[];
+
+/** What a guard works with. */
+export interface SecretGuardParts {
+  readonly secrets: SecretStore;
+  readonly allowed: AllowedSecrets;
+  readonly store: Store;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** A layer that a step made. */
+export interface GuardedLayer {
+  /** The layers below it: what it has from them is not its own. */
+  readonly lowers: readonly LayerId[];
+  /** For warnings. */
+  readonly source?: SourceRange | undefined;
+}
+
+/** Places that an error names; the others are counted. */
+const PLACES_MAX = 5;
+/** Layers that are searched at the same time: it takes a CPU each. */
+const SEARCHES_MAX = 2;
+
+/**
+ * Keeps the secrets of one build out of layers, settings and output. Costs nothing in a build
+ * without secrets. Reads them when the first step is carried out.
+ */
+export class SecretGuard {
+  readonly #parts: SecretGuardParts;
+  readonly #limit = new Limit(SEARCHES_MAX);
+  readonly #clean = new Set<LayerId>();
+  readonly #found = new Map<LayerId, readonly string[]>();
+  #patterns: readonly Pattern[] | undefined;
+  #maskPatterns: readonly Pattern[] = [];
+  #search: PatternSearch | undefined;
+
+  constructor(parts: SecretGuardParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a secret may be in a layer. */
+  allows(id: string): boolean {
+    const { allowed } = this.#parts;
+    return allowed === 'all' || allowed.includes(id);
+  }
+
+  /** The allowed secrets in a layer that {@link publish} has published. */
+  foundIn(layer: LayerId): readonly string[] {
+    return this.#found.get(layer) ?? [];
+  }
+
+  /** Publishes a layer directory, unless secrets are in it: UserError TSB_SECRET. */
+  async publish(dir: string, layer: GuardedLayer): Promise<LayerId> {
+    const { store } = this.#parts;
+    const found = await this.#searchLayer(dir, layer);
+    const id = store.layers.publish(dir);
+    if (found.length === 0) this.#clean.add(id);
+    else this.#found.set(id, [...new Set(found.map((finding) => finding.id))]);
+    return id;
+  }
+
+  /**
+   * Searches a layer out of the cache: when it was made, nobody looked for the secrets of this
+   * build. Once for each layer. UserError TSB_SECRET.
+   */
+  async check(id: LayerId, layer: GuardedLayer): Promise<void> {
+    if (this.#clean.has(id)) return;
+    this.#clean.add(id);
+    await this.#searchLayer(this.#parts.store.layers.dirOf(id), layer);
+  }
+
+  /**
+   * Throws UserError TSB_SECRET if texts that the image will have contain a secret; `where`: as in
+   * `the history of ENV`.
+   */
+  checkTexts(where: string, texts: readonly string[], source?: SourceRange): void {
+    const patterns = this.#load();
+    if (patterns.length === 0) return;
+    this.#search ??= new PatternSearch(patterns);
+    const ids = new Set<string>();
+    for (const text of texts) {
+      for (const id of this.#search.idsIn(Buffer.from(text))) ids.add(id);
+    }
+    const place = (id: string): string => `secret "${id}" is in ${maskText(where, patterns)}`;
+    const refused = [...ids].filter((id) => !this.allows(id));
+    for (const id of ids) if (!refused.includes(id)) this.#warn(place(id), source);
+    const [first] = refused;
+    if (first === undefined) return;
+    throw new UserError('TSB_SECRET', `Cannot make the image: ${place(first)}`, {
+      hint: hintFor(first),
+      ...(source && { source }),
+    });
+  }
+
+  /** For a stream of output, one each; undefined: there is nothing to hide. */
+  openMask(): OutputMask | undefined {
+    this.#load();
+    return this.#maskPatterns.length === 0 ? undefined : new OutputMask(this.#maskPatterns);
+  }
+
+  async #searchLayer(dir: string, { lowers, source }: GuardedLayer): Promise<Finding[]> {
+    const patterns = this.#load();
+    if (patterns.length === 0) return [];
+    const { store, signal } = this.#parts;
+    const clean = [...new Set([...lowers, ...this.#clean])];
+    const job = { dir, patterns, layersRoot: store.layers.root, clean };
+    const found = await this.#limit.run(() => searchInThread(job, signal));
+    const refused = found.filter(({ id }) => !this.allows(id));
+    const [first] = refused;
+    if (first !== undefined) {
+      throw new UserError('TSB_SECRET', `Cannot keep the layer: ${describe(first.id, refused)}`, {
+        hint: hintFor(first.id),
+      });
+    }
+    for (const id of new Set(found.map((finding) => finding.id))) {
+      this.#warn(describe(id, found), source);
+    }
+    return found;
+  }
+
+  #warn(what: string, source: SourceRange | undefined): void {
+    const message = `${what.charAt(0).toUpperCase()}${what.slice(1)}`;
+    this.#parts.progress.warn({ message, ...(source && { source }) });
+  }
+
+  #load(): readonly Pattern[] {
+    if (this.#patterns !== undefined) return this.#patterns;
+    const secrets = this.#parts.secrets.readable();
+    for (const secret of secrets) {
+      if (secret.bytes.length === 0 || isGuardable(secret)) continue;
+      this.#parts.progress.warn({
+        message: `Secret "${secret.id}" is too short to be kept out of layers and output`,
+        hint: `Use a secret of ${SECRET_BYTES_MIN} bytes or more`,
+      });
+    }
+    this.#patterns = patternsOf(secrets);
+    this.#maskPatterns = [...this.#patterns, ...linePatternsOf(secrets)];
+    return this.#patterns;
+  }
+}
+
+/** `secret "npm" is in "/a" and in the name "/b"`. */
+function describe(id: string, all: readonly Finding[]): string {
+  const places = all.filter((finding) => finding.id === id).map(placeOf);
+  const named = places.slice(0, PLACES_MAX);
+  const more = places.length - named.length;
+  if (more > 0) named.push(more === 1 ? 'one more place' : `${more} more places`);
+  const last = named.pop() ?? '';
+  const list = named.length === 0 ? last : `${named.join(', ')} and ${last}`;
+  return `secret "${id}" is in ${list}`;
+}
+
+function placeOf({ path, place, form }: Finding): string {
+  const how = form === 'as it is' ? '' : ` (${form})`;
+  switch (place.kind) {
+    case 'content':
+      return `"${path}"${how}`;
+    case 'name':
+      return `the name "${path}"${how}`;
+    case 'target':
+      return `the target of the link "${path}"${how}`;
+    case 'xattr':
+      return `the attribute ${place.name} of "${path}"${how}`;
+  }
+}
+
+function hintFor(id: string): string {
+  return (
+    `Mount it where it is needed, and write it nowhere: RUN --mount=type=secret,id=${id}. ` +
+    `If it has to be there: --allow-secret-in-layer=${id}`
+  );
+}

@@ -32,16 +32,28 @@ const IMPORTS = {
 };
 const FOLDERS = Object.keys(IMPORTS);
 
+/** The same within a folder: which of its parts may import which; its own files may import all. */
+const PARTS = {
+  fuse: {
+    protocol: [],
+    mount: [],
+    filesystems: ['protocol'],
+    server: ['protocol', 'mount'],
+  },
+};
+
 /** Matches a relative import of `folder` from any depth. */
 const importsOf = (folder) => [`**/${folder}/*`, `**/${folder}/**`];
 
 const KOFFI = { name: 'koffi', message: 'Only src/sys makes system calls.' };
 const YARGS = { name: 'yargs', message: 'Only cmd parses command lines.' };
 
-const directions = FOLDERS.map((folder) => {
+const direction = (folder, part) => {
   const forbidden = [...FOLDERS.filter((f) => f !== folder && !IMPORTS[folder].includes(f)), 'cmd'];
+  const parts = part === undefined ? {} : PARTS[folder];
+  const others = Object.keys(parts).filter((p) => p !== part && !parts[part].includes(p));
   return {
-    files: [`src/${folder}/**/*.ts`],
+    files: [part === undefined ? `src/${folder}/**/*.ts` : `src/${folder}/${part}/**/*.ts`],
     ignores: ['**/*.test.ts'],
     rules: {
       'no-restricted-imports': [
@@ -53,6 +65,10 @@ const directions = FOLDERS.map((folder) => {
               group: [...forbidden, 'testing'].flatMap(importsOf),
               message: `src/${folder} may import only: ${IMPORTS[folder].join(', ') || 'nothing'}.`,
             },
+            ...others.map((other) => ({
+              group: [`../${other}/*`],
+              message: `src/${folder}/${part} may not import ${other}.`,
+            })),
           ],
         },
       ],
@@ -63,7 +79,11 @@ const directions = FOLDERS.map((folder) => {
       ],
     },
   };
-});
+};
+const directions = FOLDERS.flatMap((folder) => [
+  direction(folder),
+  ...Object.keys(PARTS[folder] ?? {}).map((part) => direction(folder, part)),
+]);
 
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/', 'fixtures/'] },

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
-import { assertContext, readBuildfile } from './buildfile.js';
+import { assertContext, findBuildfile } from './buildfile.js';
 import { parsePairs, parseSourceDateEpoch } from './pairs.js';
 
 /** A directory with these files, gone after the test. */
@@ -20,35 +20,56 @@ const DEFAULTS: [present: string[], want: string][] = [
   [['Containerfile'], 'Containerfile'],
 ];
 for (const [present, want] of DEFAULTS) {
-  test(`readBuildfile() takes ${want} out of ${present.join(', ')}`, async (t) => {
+  test(`findBuildfile() takes ${want} out of ${present.join(', ')}`, async (t) => {
     const context = contextWith(t, ...present);
-    assert.deepEqual(await readBuildfile(undefined, context), {
+    assert.deepEqual(await findBuildfile(undefined, context), {
       text: `# ${want}\n`,
       path: join(context, want),
     });
   });
 }
 
-test('readBuildfile() refuses a context without one, and a file that is not there', async (t) => {
+test('findBuildfile() refuses a context without one, and a file that is not there', async (t) => {
   const context = contextWith(t, 'other');
   const code = { code: 'TSB_NO_BUILDFILE' };
-  await assert.rejects(readBuildfile(undefined, context), code);
-  await assert.rejects(readBuildfile(join(context, 'gone'), context), code);
-  await assert.rejects(readBuildfile(context, context), code);
-  assert.equal((await readBuildfile(join(context, 'other'), context)).text, '# other\n');
+  await assert.rejects(findBuildfile(undefined, context), code);
+  await assert.rejects(findBuildfile(join(context, 'gone'), context), code);
+  await assert.rejects(findBuildfile(context, context), code);
+  const other = join(context, 'other');
+  assert.deepEqual(await findBuildfile(other, context), { text: '# other\n', path: other });
 });
 
-test('assertContext() takes a directory only', (t) => {
+const CONTEXTS: [word: string, kind: string][] = [
+  ['-', 'stdin'],
+  ['https://example.org/x.git#main', 'git'],
+  ['git@example.org:x', 'git'],
+  ['github.com/a/b', 'git'],
+  ['https://example.org/x', 'http'],
+];
+for (const [word, kind] of CONTEXTS) {
+  test(`assertContext() takes ${word}`, () => assert.equal(assertContext(word).kind, kind));
+}
+
+test('assertContext() takes a directory, and no file or other scheme', (t) => {
   const context = contextWith(t, 'file');
-  assertContext(context);
-  const bad = ['-', 'https://example.org/x.git', join(context, 'file'), join(context, 'gone')];
+  assert.equal(assertContext(context).kind, 'directory');
+  const bad = ['ftp://example.org/x', join(context, 'file'), join(context, 'gone')];
   for (const each of bad) assert.throws(() => assertContext(each), { code: 'TSB_CONTEXT' });
 });
 
-test('readBuildfile() tells a default name that is a directory', async (t) => {
+test('findBuildfile() leaves the Buildfile of another context to the build', async () => {
+  assert.deepEqual(await findBuildfile('a/b', 'https://example.org/x.git'), { name: 'a/b' });
+  assert.deepEqual(await findBuildfile('https://example.org/b', '.'), {
+    name: 'https://example.org/b',
+  });
+  assert.deepEqual(await findBuildfile(undefined, '-'), { name: undefined });
+  await assert.rejects(findBuildfile('-', '-'), { code: 'TSB_USAGE' });
+});
+
+test('findBuildfile() tells a default name that is a directory', async (t) => {
   const context = contextWith(t);
   mkdirSync(join(context, 'Buildfile'));
-  await assert.rejects(readBuildfile(undefined, context), /not a regular file/);
+  await assert.rejects(findBuildfile(undefined, context), /not a regular file/);
 });
 
 test('parsePairs() takes values from the word, else from the fallback', () => {

@@ -1,5 +1,5 @@
 import type { BuildOptions } from '../../src/build/options.js';
-import { readBuildfile } from '../buildfile.js';
+import { findBuildfile } from '../buildfile.js';
 import type { Parsed } from '../command.js';
 
 /** Where the Buildfile and the files come from. */
@@ -7,14 +7,22 @@ export const INPUT_OPTIONS = {
   file: {
     type: 'string',
     alias: 'f',
-    describe: 'The Buildfile; - is standard input [CONTEXT/Buildfile, Dockerfile, Containerfile]',
+    describe: 'The Buildfile; http URL; - is standard input [Buildfile, Dockerfile, Containerfile]',
+  },
+  ignorefile: {
+    type: 'string',
+    describe: 'The ignore file [BUILDFILE.dockerignore, CONTEXT/.containerignore, .dockerignore]',
   },
 } as const;
 
-/** Reads the Buildfile. */
+/** Reads the Buildfile, if it is on this machine. */
 export async function inputOptions(
   options: Parsed<typeof INPUT_OPTIONS>,
   context: string,
-): Promise<Pick<BuildOptions, 'context' | 'buildfile'>> {
-  return { context, buildfile: await readBuildfile(options.file, context) };
+): Promise<Pick<BuildOptions, 'context' | 'buildfile' | 'ignoreFile'>> {
+  return {
+    context,
+    buildfile: await findBuildfile(options.file, context),
+    ...(options.ignorefile !== undefined && { ignoreFile: options.ignorefile }),
+  };
 }

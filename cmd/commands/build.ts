@@ -1,4 +1,9 @@
-import type { BuildOptions, BuildResult } from '../../src/build/options.js';
+import type {
+  BuildDeps,
+  BuildfileInput,
+  BuildOptions,
+  BuildResult,
+} from '../../src/build/options.js';
 import { Cleanup } from '../../src/util/cleanup.js';
 import { EXIT } from '../../src/util/error-codes.js';
 import { CACHE_OPTIONS, cacheOptions } from '../build-options/cache.js';
@@ -79,20 +84,36 @@ async function answer(
     ...scopeOptions(options, context.env),
     ...cacheOptions(options),
   };
-  context.sources.set(STDIN_NAME, asked.buildfile.text);
   await using store = await openStore(context);
   await using cleanup = new Cleanup();
   const registry = once(async () => cleanup.use(await openRegistry(context)));
-  const { runCall } = await import('../call.js');
-  const { signal } = context;
-  return await runCall(call, { options: asked, deps: { store, registry, signal } }, context);
+  const [{ runCall }, { readCheckOptions }] = await Promise.all([
+    import('../call.js'),
+    import('../../src/build/check.js'),
+  ]);
+  const { signal, env } = context;
+  const deps = { store, signal, env, ...stdinFor(directory) };
+  const read = await readCheckOptions(asked, deps);
+  rememberSource(context, read.buildfile);
+  return await runCall(call, { options: read, deps: { store, registry, signal } }, context);
+}
+
+function stdinFor(context: string): Pick<BuildDeps, 'stdin'> {
+  return context === STDIN_NAME ? { stdin: process.stdin } : {};
+}
+
+/** Keeps the text that errors are to quote: the file may be elsewhere. */
+function rememberSource({ sources }: CommandContext, { text, path }: BuildfileInput): void {
+  sources.set(path ?? STDIN_NAME, text);
 }
 
 export const buildCommand: Command = defineCommand({
   name: 'build',
   isNamespaced: (argv) => !callsForNoBuild(argv),
   describe: 'Build an image from a Buildfile',
-  positionals: { context: { describe: 'the directory that COPY and ADD read' } },
+  positionals: {
+    context: { describe: 'what COPY and ADD read: a directory, - for a tar, a git or http URL' },
+  },
   options: OPTIONS,
   epilogue: 'A failing RUN exits with its own status.',
   async run(args, context) {
@@ -105,7 +126,6 @@ export const buildCommand: Command = defineCommand({
     const { privileged } = await enterNamespaces();
     const given = await buildOptionsOf(directory, options, context.env);
     const buildOptions = { ...given, privileged };
-    context.sources.set(STDIN_NAME, buildOptions.buildfile.text);
     for (const file of [options.iidfile, options['metadata-file']]) {
       if (file !== undefined) prepareReport(file);
     }
@@ -120,6 +140,9 @@ export const buildCommand: Command = defineCommand({
         emit,
         signal: context.signal,
         log: context.log,
+        ...stdinFor(directory),
+        env: context.env,
+        onBuildfile: (buildfile) => rememberSource(context, buildfile),
       }),
     );
     await report(result, options, context);

@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import path from 'node:path';
 import { parseBuildfile } from '../dockerfile/buildfile.js';
 import type { Buildfile } from '../dockerfile/ast.js';
 import { hostPlatform } from '../oci/platform.js';
@@ -15,11 +14,10 @@ import { Cleanup } from '../util/cleanup.js';
 import { messageOf, UserError } from '../util/errors.js';
 import { commitImage } from './commit.js';
 import type { CommittedImage } from './commit.js';
-import { ContextSource, findIgnore } from './context.js';
 import { writeOutputs } from './export.js';
 import { LayerPacker } from './layer-packer.js';
 import { ignoreRules, warnOfLint } from './lint-build.js';
-import type { BuildDeps, BuildOptions, BuildResult } from './options.js';
+import type { BuildDeps, BuildOptions, BuildResult, ReadOptions } from './options.js';
 import type { BuildPlan } from './plan.js';
 import { planBuild } from './plan.js';
 import { choosePlatform, platformArgs } from './platform-args.js';
@@ -29,6 +27,7 @@ import { ServerPool } from './server-pool.js';
 import { SecretStore } from './secrets.js';
 import { Session } from './session.js';
 import { Solver } from './solve.js';
+import { loadContext } from './sources/load-context.js';
 import { openSources } from './sources/open-sources.js';
 import type { StageState } from './state.js';
 import { isFileInstruction } from './step-config.js';
@@ -66,8 +65,14 @@ async function run(
   deps: BuildDeps,
   { progress, stop, signal }: { progress: Progress; stop: AbortController; signal: AbortSignal },
 ): Promise<Omit<BuildResult, 'durationMs'>> {
-  const asked = completeOptions(given);
   const { store, registry } = deps;
+  await using cleanup = new Cleanup();
+  const secrets = new SecretStore(given.runs?.secrets ?? []);
+  const env = deps.env ?? process.env;
+  const sources = openSources({ options: given, store, progress, signal, secrets, cleanup, env });
+  const loaded = await loadContext(given, { sources, stdin: deps.stdin, cleanup });
+  deps.onBuildfile?.(loaded.buildfile);
+  const asked = completeOptions({ ...given, context: loaded.name, buildfile: loaded.buildfile });
   const host = hostPlatform();
   const platform = choosePlatform(asked.platform, host);
   const tags = asked.tags.map(parseTag);
@@ -84,29 +89,19 @@ async function run(
   const options = withEpoch(asked, plan.globalArgs[EPOCH_ARG]);
   announce(progress, { buildfile, plan, tags });
   warnOfUnusedArgs(progress, options, buildfile);
-  const ignore = ignoreRules(findIgnore(options.context, options.buildfile.path));
+  const ignore = ignoreRules(loaded.files.ignore);
   const inputs = { buildArgs, predefined, ignore, stages: plan.needed };
   const { pull } = options;
   await warnOfLint(progress, { buildfile, plan, inputs, platform, pull, store, registry, signal });
   const jobs = options.jobs ?? availableParallelism();
-  await using cleanup = new Cleanup();
   const servers = cleanup.use(
     new ServerPool({ jobs, runs: countRuns(plan), log: deps.log, channel: options.fuseChannel }),
   );
   const packer = new LayerPacker(store, { signal: deps.signal, jobs });
-  const context = cleanup.use(
-    new ContextSource(options.context, {
-      buildfilePath: options.buildfile.path,
-      records: store.cacheRecords,
-    }),
-  );
-  const secrets = new SecretStore(options.runs?.secrets ?? []);
   const session = new Session({
     secrets,
-    sources: openSources({
-      ...{ options, store, progress, signal, secrets, cleanup },
-      env: deps.env ?? process.env,
-    }),
+    sources,
+    context: loaded.files,
     options,
     platform,
     store,
@@ -115,14 +110,13 @@ async function run(
     signal,
     servers,
     packer,
-    context,
   });
-  const sources = { buildArgs, globalArgs: plan.globalArgs, predefined };
-  await session.cacheTransfer.export(signal);
-  const solver = new Solver({ session, buildfile, plan, sources, stop });
+  const args = { buildArgs, globalArgs: plan.globalArgs, predefined };
+  const solver = new Solver({ session, buildfile, plan, sources: args, stop });
   const state = await finish(session, () => solver.solve());
   const image = await exportImage(session, await squashed(session, state), tags);
   const outputs = await writeOutputs(session, image, tags);
+  await session.cacheTransfer.export(signal);
   return {
     imageDigest: image.manifest.digest,
     configDigest: image.config.digest,
@@ -133,17 +127,16 @@ async function run(
   };
 }
 
-function completeOptions(options: BuildOptions): BuildOptions {
-  const context = path.resolve(options.context);
+function completeOptions(options: ReadOptions): ReadOptions {
   const { sourceDateEpoch } = options;
-  if (sourceDateEpoch === undefined) return { ...options, context };
+  if (sourceDateEpoch === undefined) return options;
   // A stage that declares it sees the time, wherever it was set.
   const buildArgs = { ...options.buildArgs, [EPOCH_ARG]: String(sourceDateEpoch) };
-  return { ...options, context, buildArgs };
+  return { ...options, buildArgs };
 }
 
 /** The time that `--build-arg`, or an ARG before the first FROM, asks for, unless one is set. */
-function withEpoch(options: BuildOptions, text: string | undefined): BuildOptions {
+function withEpoch(options: ReadOptions, text: string | undefined): ReadOptions {
   const value = options.buildArgs[EPOCH_ARG] ?? text;
   if (options.sourceDateEpoch !== undefined || value === undefined || value === '') return options;
   if (/^\d{1,12}$/.test(value)) return { ...options, sourceDateEpoch: Number(value) };

@@ -2,20 +2,47 @@ import { parseBuildfile } from '../dockerfile/buildfile.js';
 import type { LintResult } from '../lint/lint.js';
 import { listTargets, type Outline, outlineOf, type TargetInfo } from '../lint/outline.js';
 import { hostPlatform } from '../oci/platform.js';
-import { findIgnore } from './context.js';
 import { ignoreRules, lintBuild } from './lint-build.js';
-import type { BuildDeps, BuildOptions } from './options.js';
+import type { IgnoreMatcher } from '../dockerfile/ignore.js';
+import type { Store } from '../store/store.js';
+import { Cleanup } from '../util/cleanup.js';
+import type { BuildDeps, BuildOptions, ReadOptions } from './options.js';
 import { planBuild } from './plan.js';
 import { choosePlatform, platformArgs } from './platform-args.js';
+import { Progress } from './progress.js';
+import { SecretStore } from './secrets.js';
+import { loadContext } from './sources/load-context.js';
+import { openSources } from './sources/open-sources.js';
 
 /** What positions call a Buildfile that came from standard input. */
 const STDIN_NAME = '-';
 
 /** The part of a build's options that a look at its Buildfile takes. */
 export type CheckOptions = Pick<
-  BuildOptions,
+  ReadOptions,
   'context' | 'buildfile' | 'buildArgs' | 'target' | 'platform' | 'pull'
->;
+> & {
+  /** Of the context. */
+  readonly ignore: IgnoreMatcher | undefined;
+};
+
+/** What reading the context and the Buildfile takes. */
+export type UnreadOptions = Omit<CheckOptions, 'buildfile' | 'ignore'> &
+  Pick<BuildOptions, 'buildfile' | 'ignoreFile' | 'noCache' | 'runs'>;
+
+/** Reads the Buildfile and the ignore file, of a context from elsewhere too. */
+export async function readCheckOptions(
+  options: UnreadOptions,
+  deps: Pick<BuildDeps, 'signal' | 'stdin' | 'env'> & { readonly store: Store },
+): Promise<CheckOptions> {
+  const { signal, store, stdin, env = process.env } = deps;
+  await using cleanup = new Cleanup();
+  const progress = new Progress(() => undefined, signal);
+  const secrets = new SecretStore(options.runs?.secrets ?? []);
+  const sources = openSources({ options, store, progress, signal, secrets, env, cleanup });
+  const { name, buildfile, files } = await loadContext(options, { sources, stdin, cleanup });
+  return { ...options, context: name, buildfile, ignore: files.ignore };
+}
 
 /**
  * Checks a Buildfile and builds nothing: all stages, or with a target those that it needs. Throws
@@ -26,9 +53,9 @@ export async function checkBuild(
   { store, registry, signal }: Pick<BuildDeps, 'store' | 'registry' | 'signal'>,
 ): Promise<LintResult> {
   const { buildfile, predefined, platform } = read(options);
-  const { target, buildArgs, pull, context } = options;
+  const { target, buildArgs, pull } = options;
   const plan = planBuild(buildfile, { target, buildArgs, predefined });
-  const ignore = ignoreRules(findIgnore(context, options.buildfile.path));
+  const ignore = ignoreRules(options.ignore);
   const inputs = {
     buildArgs,
     predefined,

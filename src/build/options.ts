@@ -42,11 +42,25 @@ export interface BuildfileInput {
   readonly path: string | undefined;
 }
 
+/** A Buildfile that is not read yet. */
+export interface BuildfileName {
+  /**
+   * In a directory context a file of this machine, in any other one a file of it; or an http URL.
+   * Undefined: Buildfile, Dockerfile or Containerfile in the context.
+   */
+  readonly name: string | undefined;
+}
+
 /** What `build` is asked to do. Nothing is read from the environment. */
 export interface BuildOptions {
-  /** The directory that COPY and ADD read. */
+  /**
+   * What COPY and ADD read: a directory; the URL of a git repository, or of an archive or a
+   * Buildfile by http; or `-`: an archive or a Buildfile from {@link BuildDeps.stdin}.
+   */
   readonly context: string;
-  readonly buildfile: BuildfileInput;
+  readonly buildfile: BuildfileInput | BuildfileName;
+  /** The ignore file, in the place of those in the context. */
+  readonly ignoreFile?: string;
   /** References to store the image under (`-t`). */
   readonly tags: readonly string[];
   /** Stage to build, by name or number; undefined: the last. */
@@ -82,6 +96,9 @@ export interface BuildOptions {
   readonly jobs?: number;
 }
 
+/** Options whose Buildfile was read. */
+export type ReadOptions = Omit<BuildOptions, 'buildfile'> & { readonly buildfile: BuildfileInput };
+
 /** What a build works with. The caller owns the store. */
 export interface BuildDeps {
   readonly store: Store;
@@ -90,6 +107,10 @@ export interface BuildDeps {
   readonly emit: Emit;
   /** The log of the file-system servers: on level `trace`, every operation of a RUN. */
   readonly log?: LogTarget | undefined;
+  /** What the context `-` is read from. */
+  readonly stdin?: AsyncIterable<Buffer>;
+  /** Told the text of a Buildfile that the build itself has read. */
+  readonly onBuildfile?: (buildfile: BuildfileInput) => void;
   /** PATH, proxies, HOME and certificates for fetching; absent: the process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Aborting leaves no work directory, mount or process. */

@@ -6,7 +6,7 @@ import { CacheTransfer } from './cache-transfer.js';
 import type { ContextSource } from './context.js';
 import type { LayerPacker } from './layer-packer.js';
 import type { Vertex } from './events.js';
-import type { BuildOptions, StepReport } from './options.js';
+import type { ReadOptions, StepReport } from './options.js';
 import type { Progress } from './progress.js';
 import { SecretGuard } from './secret-guard.js';
 import type { SecretStore } from './secrets.js';
@@ -16,7 +16,7 @@ import type { StageLayer } from './state.js';
 
 /** What the steps of one build share. */
 export class Session {
-  readonly options: BuildOptions;
+  readonly options: ReadOptions;
   readonly platform: Platform;
   readonly store: Store;
   readonly records: RecordStore;
@@ -27,8 +27,8 @@ export class Session {
   readonly packer: LayerPacker;
   readonly context: ContextSource;
   readonly secrets: SecretStore;
-  readonly guard: SecretGuard;
   readonly cacheTransfer: CacheTransfer;
+  readonly guard: SecretGuard;
   readonly sources: Sources;
   readonly #pending: Promise<void>[] = [];
   readonly #reports: StepWork[] = [];
@@ -45,9 +45,9 @@ export class Session {
     this.packer = parts.packer;
     this.context = parts.context;
     this.secrets = parts.secrets;
-    this.guard = new SecretGuard({ ...parts, allowed: parts.options.allowSecretInLayer ?? [] });
     const { importFrom = [], exportTo } = parts.options.runs?.cacheMounts ?? {};
     this.cacheTransfer = new CacheTransfer(parts.store, parts.progress, { importFrom, exportTo });
+    this.guard = new SecretGuard({ ...parts, allowed: parts.options.allowSecretInLayer ?? [] });
     this.sources = parts.sources;
   }
 

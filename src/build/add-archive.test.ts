@@ -151,6 +151,8 @@ test('ADD of an archive to a file is refused', async (t) => {
 const HOSTILE: readonly (readonly [name: string, entries: ArchiveEntry[], message: RegExp])[] = [
   ['a path that leads out', [{ name: '../x', data: 'x' }], /"\.\.\/x": it leads out/],
   ['a path that leads out later', [{ name: 'a/../../x' }], /it leads out/],
+  ['a name of a whiteout', [{ name: '.wh.x', data: 'x' }], /".wh.x": found ".wh."/],
+  ['a name of a whiteout above', [{ name: 'a/.wh..wh..opq/x', data: 'x' }], /means a deletion/],
   ['a hard link out', [{ name: 'h', typeflag: '1', linkname: '../etc/passwd' }], /it leads out/],
   ['a hard link to nothing', [{ name: 'h', typeflag: '1', linkname: 'no' }], /hard link to "no"/],
   [

@@ -12,7 +12,7 @@ import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
 import type { CopyTarget } from './copy-apply.js';
-import { findNode, makeDirectory, newDirectoryMeta } from './copy-apply.js';
+import { findNode, makeDirectory, newDirectoryMeta, refuseWhiteoutName } from './copy-apply.js';
 import type { SourceInfo } from './copy-source.js';
 import { isDirectory, nodeMake, nodeMeta } from './tree-nodes.js';
 
@@ -92,6 +92,7 @@ class Unpacker {
     const names = partsOf(entry.path);
     const name = names.pop();
     if (name === undefined) return;
+    for (const each of [...names, name]) refuseWhiteoutName(each, displayName(entry.path));
     const parent = this.#implied(names);
     if (entry.type === 'link') {
       this.#link(parent, name, entry);

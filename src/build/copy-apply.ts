@@ -2,6 +2,7 @@ import { setImmediate as nextTick } from 'node:timers/promises';
 import type { InodeMeta } from '../layer/types.js';
 import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
 import { S_IFDIR } from '../sys/constants.js';
+import { WHITEOUT_PREFIX } from '../tar/layer-tree.js';
 import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
@@ -104,6 +105,7 @@ export class Copier<Node> {
     const meta = changedMeta(info, changes);
     const existing = tree.child(parent, name);
     const path = `${parentPath === '/' ? '' : parentPath}/${displayName(name)}`;
+    refuseWhiteoutName(name, path);
     if (info.kind !== 'dir') {
       if (existing !== undefined) {
         if (isDirectory(existing)) throw clash('a file', path, 'a directory');
@@ -134,6 +136,15 @@ export class Copier<Node> {
     const made = identity === undefined ? undefined : tree.child(parent, name);
     if (identity !== undefined && made !== undefined) this.#copies.set(identity, made);
   }
+}
+
+/** In the archive of a layer such a name would delete another file, or what a directory has. */
+export function refuseWhiteoutName(name: ByteName, path: string): void {
+  if (!name.startsWith(WHITEOUT_PREFIX)) return;
+  const found = `found "${WHITEOUT_PREFIX}", which means a deletion in an image`;
+  throw new UserError('TSB_COPY', `Cannot copy to "${path}": ${found}`, {
+    hint: 'Rename the file, or leave it out with .dockerignore or --exclude',
+  });
 }
 
 /** The directory at a path below the root, made with its parents where missing. */

@@ -189,6 +189,7 @@ const REFUSED: readonly (readonly [text: string, message: RegExp, hint?: RegExp]
   ['COPY --parents --exclude=**/x.md packages/b/docs/x.md /', /not found/, /--exclude leaves/],
   ['COPY --parents packages/emty /', /not found/, /Did you mean "packages.empty"/],
   ['COPY none/*.txt /', /"none\/\*\.txt": not found/],
+  ['COPY package.json /.wh.x', /Cannot copy to "\/.wh.x": found ".wh."/, /Rename the file/],
   ['COPY --exclude=[ packages /', /Cannot match pattern "\["/],
   ['COPY pack[ /', /Cannot match pattern/],
   ['COPY --chmod=u=q package.json /', /--chmod="u=q"/],

@@ -3,7 +3,7 @@ import { chainIdOf } from '../oci/chain-id.js';
 import { emptyConfig, type ImageConfig } from '../oci/config.js';
 import { editContainer } from '../oci/edit-config.js';
 import type { ImageSource } from '../oci/image-source.js';
-import { parsePlatform, platformMatches, formatPlatform } from '../oci/platform.js';
+import { formatPlatform, platformMatches, shortPlatform, type Platform } from '../oci/platform.js';
 import { formatFamiliar, withDefaultTag } from '../oci/reference.js';
 import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
@@ -19,10 +19,10 @@ import type { StageState } from './state.js';
 import { unmappedIdsWarning } from './unmapped-ids.js';
 
 /** The state of `FROM scratch`: no files, and docker's default PATH. */
-export function scratchState(session: Session): StageState {
+export function scratchState(platform: Platform): StageState {
   const env = { PATH: DEFAULT_PATH };
   const Env = formatEnv(env);
-  const image = editContainer(emptyConfig(session.platform), { Env, WorkingDir: '/' });
+  const image = editContainer(emptyConfig(shortPlatform(platform)), { Env, WorkingDir: '/' });
   return {
     layers: [],
     history: [],
@@ -34,14 +34,20 @@ export function scratchState(session: Session): StageState {
   };
 }
 
+/** Which image is wanted, and who is told how far it is. */
+export interface ImageWish {
+  readonly platform: Platform;
+  readonly running: RunningVertex | undefined;
+}
+
 /** The state of an image: found or pulled, its layers unpacked. */
 export async function imageState(
   session: Session,
   source: ImageSource,
-  { running, platform }: { running: RunningVertex | undefined; platform: string | undefined },
+  wish: ImageWish,
 ): Promise<StageState> {
-  assertSamePlatform(session, platform);
-  const record = await findRecord(session, source, running);
+  const { running } = wish;
+  const record = await findRecord(session, source, wish);
   const stored = await session.store.loadImage(record);
   const ids = await unpackLayers(session, stored, running);
   const warning = unmappedIdsWarning(session.store.layers.root, ids);
@@ -93,24 +99,24 @@ async function unpackLayers(
 async function findRecord(
   session: Session,
   source: ImageSource,
-  running: RunningVertex | undefined,
+  { running, platform }: ImageWish,
 ): Promise<ImageRecord> {
   const { pull } = session.options;
   if (source.kind !== 'reference') {
     const { importImage } = await import('../output/import-image.js');
     session.expectWork();
     return await importImage(session.store, source, {
-      platform: session.platform,
+      platform,
       signal: session.signal,
       onProgress: (bytes) => running?.progress('bytes', bytes),
     });
   }
   const reference = withDefaultTag(source.reference);
-  const local = session.store.images.get(reference);
+  const local = session.store.images.get(reference, platform);
   const asks = pull === 'always' || pull === 'newer';
   if (local !== undefined && !asks) {
-    if (platformMatches(local.platform, session.platform)) return local;
-    if (pull === 'never') throw wrongPlatform(session, reference, local);
+    if (platformMatches(local.platform, platform)) return local;
+    if (pull === 'never') throw wrongPlatform(platform, reference, local);
   }
   if (pull === 'never') {
     const name = formatFamiliar(reference);
@@ -120,10 +126,9 @@ async function findRecord(
   }
   session.expectWork();
   try {
-    const { platform } = session;
     return await pullToStore(session, reference, { platform, parent: running?.id });
   } catch (error) {
-    const isOwn = local !== undefined && platformMatches(local.platform, session.platform);
+    const isOwn = local !== undefined && platformMatches(local.platform, platform);
     if (pull === 'newer' && isOwn && isOutOfReach(error)) return local;
     throw withBootstrapHint(error, reference);
   }
@@ -144,19 +149,10 @@ function withBootstrapHint(error: unknown, reference: Reference): unknown {
   return new UserError(code, message, { hint: both, cause: error });
 }
 
-function wrongPlatform(session: Session, reference: Reference, local: ImageRecord): UserError {
-  const [found, want] = [formatPlatform(local.platform), formatPlatform(session.platform)];
+function wrongPlatform(platform: Platform, reference: Reference, local: ImageRecord): UserError {
+  const [found, want] = [formatPlatform(local.platform), formatPlatform(platform)];
   return new UserError(
     'TSB_IMAGE_NOT_FOUND',
     `Cannot use image "${formatFamiliar(reference)}": found ${found}, want ${want}`,
   );
-}
-
-function assertSamePlatform(session: Session, requested: string | undefined): void {
-  if (requested === undefined) return;
-  if (platformMatches(parsePlatform(requested), session.platform)) return;
-  const want = formatPlatform(session.platform);
-  throw new UserError('TSB_UNSUPPORTED', `Cannot use platform "${requested}": want ${want}`, {
-    hint: 'Images of other platforms cannot be run on this machine',
-  });
 }

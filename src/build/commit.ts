@@ -6,7 +6,7 @@ import { addStep, editContainer } from '../oci/edit-config.js';
 import { encodeJson } from '../oci/json.js';
 import { ociManifest } from '../oci/manifest.js';
 import { layerCompression, layerMediaType, MEDIA_TYPE } from '../oci/media-types.js';
-import { parsePlatform, platformMatches, type Platform } from '../oci/platform.js';
+import { parsePlatform, platformMatches, shortPlatform, type Platform } from '../oci/platform.js';
 import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
 import type { Store } from '../store/store.js';
@@ -34,11 +34,12 @@ export async function commitImage(
   state: StageState,
   { tags }: { tags: readonly Reference[] },
 ): Promise<CommittedImage> {
-  const configBytes = encodeConfig(await configOf(session, state));
+  const image = await configOf(session, state);
+  const configBytes = encodeConfig(image);
   const config = describeBytes(MEDIA_TYPE.ociConfig, configBytes);
   const layers: Descriptor[] = [];
   for (const layer of state.layers) layers.push(await describeLayer(layer));
-  const platform = configPlatform(state.image);
+  const platform = configPlatform(image);
   const annotated = annotationsFor(session.options.annotations ?? [], platform);
   const manifestBytes = encodeJson(ociManifest(config, layers, annotated('manifest')));
   const described = annotated('manifest-descriptor');
@@ -82,6 +83,10 @@ async function configOf(session: Session, state: StageState): Promise<ImageConfi
     });
   }
   if (Object.keys(labels).length > 0) {
+  if (session.options.platform !== undefined) {
+    // As in BuildKit: what was asked for counts, whatever the base says.
+    config = { ...config, ...shortPlatform(session.platform) };
+  }
     config = editContainer(config, { Labels: { ...config.config?.Labels, ...labels } });
   }
   return { ...config, created: timeText(createdMs) };

@@ -115,7 +115,7 @@ test('a build argument that nobody declares is warned of', async (t) => {
 
 const REFUSED: readonly (readonly [name: string, text: string, code: string])[] = [
   ['an image that is not there', 'FROM nowhere', 'TSB_IMAGE_NOT_FOUND'],
-  ['another platform', 'FROM --platform=linux/s390x nowhere', 'TSB_UNSUPPORTED'],
+  ['a platform that is none', 'FROM --platform=linux// nowhere', 'TSB_USAGE'],
   ['a signal that is none', 'FROM scratch\nSTOPSIGNAL SIGFOO', 'TSB_BUILD'],
 ];
 for (const [name, text, code] of REFUSED) {

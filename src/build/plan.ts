@@ -4,10 +4,13 @@ import { expandInstruction, expandPart } from '../dockerfile/expand.js';
 import { findMountFrom } from '../dockerfile/mounts.js';
 import type { ImageSource } from '../oci/image-source.js';
 import { parseImageSource } from '../oci/image-source.js';
+import { parsePlatform } from '../oci/platform.js';
 import { UserError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
 import { positioned } from './positioned.js';
 import { lookUp } from './scope.js';
+import type { FileContext } from './sources/named-contexts.js';
+import { NamedContexts } from './sources/named-contexts.js';
 
 /** Where the files of a stage or of a COPY come from. */
 export type FilesOf =
@@ -19,7 +22,8 @@ export type FilesOf =
       readonly text: string;
       /** A stage that the name may have meant, should there be no such image. */
       readonly nearStage: string | undefined;
-    };
+    }
+  | { readonly kind: 'context'; readonly name: string; readonly context: FileContext };
 
 /** A stage, ready to be carried out. */
 export interface PlannedStage {
@@ -50,13 +54,22 @@ export interface PlanInputs {
   readonly buildArgs: Readonly<Record<string, string>>;
   /** {@link platformArgs} of the build; TARGETSTAGE is not needed. */
   readonly predefined: Readonly<Record<string, string>>;
+  readonly contexts?: NamedContexts;
+}
+
+/** Where a name is looked up: in stage `index`. */
+export interface NameScope {
+  readonly stages: readonly Stage[];
+  readonly index: number;
+  readonly contexts: NamedContexts;
 }
 
 /** Resolves names of stages and images. UserErrors carry the position. */
 export function planBuild(buildfile: Buildfile, inputs: PlanInputs): BuildPlan {
   const globalArgs = resolveGlobalArgs(buildfile, inputs);
   const scope = { ...inputs.predefined, ...globalArgs };
-  const stages = buildfile.stages.map((stage) => planStage(stage, buildfile, scope));
+  const { contexts = new NamedContexts({}) } = inputs;
+  const stages = buildfile.stages.map((stage) => planStage(stage, buildfile, { scope, contexts }));
   const target = findTarget(stages, inputs.target);
   const needed = new Set<number>();
   const need = (index: number): void => {
@@ -65,16 +78,17 @@ export function planBuild(buildfile: Buildfile, inputs: PlanInputs): BuildPlan {
     for (const other of stages[index]?.needs ?? []) need(other);
   };
   need(target.stage.index);
+  assertNoCycle(stages);
   return { stages, target, needed: [...needed].sort((a, b) => a - b), globalArgs };
 }
 
-/** What the `--from` of a COPY in stage `index` means: an earlier stage, or an image. */
-export function resolveFrom(
-  from: string,
-  { stages, index }: { stages: readonly Stage[]; index: number },
-): FilesOf {
+/** What the `--from` of a COPY means: an earlier stage, a named context, or an image. */
+export function resolveFrom(from: string, scope: NameScope): FilesOf {
+  const { stages, index } = scope;
   const stage = findStage(stages, from, index);
   if (stage !== undefined) return { kind: 'stage', index: stage.index };
+  const named = findNamed(from, scope);
+  if (named !== undefined) return named;
   const later = findStage(stages, from, stages.length);
   if (later !== undefined || /^\d+$/.test(from)) {
     const found = later === undefined ? 'there is no such stage' : 'it is not an earlier stage';
@@ -107,25 +121,86 @@ function resolveGlobalArgs(
 function planStage(
   stage: Stage,
   { stages, directives }: Buildfile,
-  scope: Readonly<Record<string, string>>,
+  { scope, contexts }: { scope: Readonly<Record<string, string>>; contexts: NamedContexts },
 ): PlannedStage {
   const { index } = stage;
+  const at: NameScope = { stages, index, contexts };
+  const label = stage.name ?? (stages.length > 1 ? `stage-${index}` : '');
+  const replaced = stage.name === undefined ? undefined : findNamed(stage.name, at);
+  if (replaced !== undefined) return replacedStage(stage, label, replaced);
   const lookup = (name: string): string | undefined => lookUp({ env: scope, args: {} }, name);
   const from = expandInstruction(stage.from, lookup, directives.escape);
-  const base = positioned(from.source, () => resolveBase(from.image, stages, index));
-  const copied = stage.instructions.flatMap((instruction) =>
-    needsOf(instruction, { stages, index }),
-  );
+  const base = positioned(from.source, () => resolveBase(from.image, at));
+  const copied = stage.instructions.flatMap((instruction) => needsOf(instruction, at));
   const needs = base.kind === 'stage' ? [base.index, ...copied] : copied;
-  const label = stage.name ?? (stages.length > 1 ? `stage-${index}` : '');
-  return { stage, label, base, platform: from.platform, needs };
+  const { platform } = from;
+  if (platform !== undefined) positioned(from.source, () => parsePlatform(platform));
+  return { stage, label, base, platform, needs };
 }
 
-function resolveBase(image: string, stages: readonly Stage[], index: number): FilesOf {
+/** A named context stands in the place of the whole stage: nothing of it is carried out. */
+function replacedStage(stage: Stage, label: string, base: FilesOf): PlannedStage {
+  const needs = base.kind === 'stage' ? [base.index] : [];
+  return { stage: { ...stage, instructions: [] }, label, base, platform: undefined, needs };
+}
+
+/** What `--build-context` has put in the place of a name. */
+function findNamed(name: string, { stages, contexts }: NameScope): FilesOf | undefined {
+  const context = contexts.find(name);
+  switch (context?.kind) {
+    case undefined:
+      return undefined;
+    case 'scratch':
+      return { kind: 'scratch' };
+    case 'image':
+      return { ...context, nearStage: undefined };
+    case 'target': {
+      const stage = findStage(stages, context.stage, stages.length);
+      if (stage !== undefined) return { kind: 'stage', index: stage.index };
+      throw noSuchTarget(name, context.stage, stages);
+    }
+    case 'directory':
+    case 'git':
+    case 'http':
+      return { kind: 'context', name, context };
+  }
+}
+
+function noSuchTarget(name: string, target: string, stages: readonly Stage[]): UserError {
+  const names = stages.map((stage) => stage.name).filter((each) => each !== undefined);
+  const near = suggest(target, names);
+  const message = `Cannot use --build-context ${name}="target:${target}": there is no such stage`;
+  return new UserError('TSB_USAGE', message, {
+    ...(near !== undefined && { hint: `Did you mean target:${near}?` }),
+  });
+}
+
+/** A stage refers to earlier ones; only `--build-context NAME=target:…` leads to later ones. */
+function assertNoCycle(stages: readonly PlannedStage[]): void {
+  const state = new Map<number, 'open' | 'done'>();
+  const visit = (index: number): void => {
+    if (state.get(index) === 'done') return;
+    const planned = stages[index];
+    if (state.get(index) === 'open') {
+      const message = `Cannot build stage "${planned?.label ?? index}": it needs itself`;
+      throw new UserError('TSB_USAGE', message, {
+        hint: 'Check what --build-context NAME=target:STAGE names',
+        ...(planned !== undefined && { source: planned.stage.from.source }),
+      });
+    }
+    state.set(index, 'open');
+    for (const other of planned?.needs ?? []) visit(other);
+    state.set(index, 'done');
+  };
+  for (const { stage } of stages) visit(stage.index);
+}
+
+function resolveBase(image: string, scope: NameScope): FilesOf {
+  const { stages, index } = scope;
   if (image === 'scratch') return { kind: 'scratch' };
   const stage = stages.slice(0, index).findLast(({ name }) => name === image.toLowerCase());
   if (stage !== undefined) return { kind: 'stage', index: stage.index };
-  return imageFiles(image, stages.slice(0, index));
+  return findNamed(image, scope) ?? imageFiles(image, stages.slice(0, index));
 }
 
 function imageFiles(text: string, earlier: readonly Stage[]): FilesOf {
@@ -136,14 +211,14 @@ function imageFiles(text: string, earlier: readonly Stage[]): FilesOf {
 /** The same of a mount of RUN; `scratch` is an empty directory. */
 export function resolveMountFrom(
   from: string,
-  at: { stages: readonly Stage[]; index: number },
+  at: NameScope,
 ): FilesOf {
   return from === 'scratch' ? { kind: 'scratch' } : resolveFrom(from, at);
 }
 
 function needsOf(
   instruction: Instruction,
-  at: { stages: readonly Stage[]; index: number },
+  at: NameScope,
 ): number[] {
   if (instruction.kind === 'run') {
     return instruction.mounts.flatMap((mount) => {

@@ -1,16 +1,23 @@
-import { findPlatformRank, formatPlatform, parsePlatform } from '../oci/platform.js';
+import { formatPlatform, parsePlatform, shortPlatform } from '../oci/platform.js';
 import type { Platform } from '../oci/platform.js';
 import { UserError } from '../util/errors.js';
 
-/** The platform to build for: only the host's own. UserError TSB_UNSUPPORTED for another. */
+/**
+ * The platform to build for; without a request the host's. UserError TSB_UNSUPPORTED for another
+ * system than Linux, and for several platforms at once.
+ */
 export function choosePlatform(requested: string | undefined, host: Platform): Platform {
   if (requested === undefined) return host;
+  if (requested.includes(',')) {
+    const message = `Cannot build for "${requested}": want one platform`;
+    throw new UserError('TSB_UNSUPPORTED', message, {
+      hint: 'Build once for each platform, with names of their own',
+    });
+  }
   const platform = parsePlatform(requested);
-  if (findPlatformRank(platform, host) !== undefined) return platform;
-  const [found, want] = [formatPlatform(platform), formatPlatform(host)];
-  throw new UserError('TSB_UNSUPPORTED', `Cannot build for "${found}": want "${want}"`, {
-    hint: 'Build on a machine of that platform',
-  });
+  if (platform.os === host.os) return platform;
+  const found = formatPlatform(platform);
+  throw new UserError('TSB_UNSUPPORTED', `Cannot build for "${found}": want a ${host.os} platform`);
 }
 
 /**
@@ -18,10 +25,11 @@ export function choosePlatform(requested: string | undefined, host: Platform): P
  * one. A build argument of the same name takes the place of each.
  */
 export function platformArgs(
-  { target, build }: { target: Platform; build: Platform },
+  platforms: { target: Platform; build: Platform },
   targetStage: string | undefined,
   buildArgs: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
+  const [target, build] = [shortPlatform(platforms.target), shortPlatform(platforms.build)];
   const predefined = {
     TARGETPLATFORM: formatPlatform(target),
     TARGETOS: target.os,

@@ -39,7 +39,7 @@ export async function pullToStore(
     });
     const created = new Date().toISOString();
     const record = { manifest: image.descriptor, platform: image.platform, created };
-    store.images.put(reference, record);
+    store.images.putBeside(reference, record);
     progress.debug(`pulled ${formatFamiliar(reference)} as ${image.descriptor.digest}`);
     return record;
   } finally {

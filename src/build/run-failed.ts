@@ -1,4 +1,8 @@
 import type { RunInstruction } from '../dockerfile/ast.js';
+import type { RunResult } from '../exec/run-spec.js';
+import { configPlatform, type ImageConfig } from '../oci/config.js';
+import { formatPlatform, hostPlatform, platformMatches } from '../oci/platform.js';
+import { shortPlatform, type Platform } from '../oci/platform.js';
 import { UserError } from '../util/errors.js';
 import { commandText } from './history.js';
 
@@ -42,18 +46,36 @@ export class RunFailedError extends UserError {
     instruction,
     result,
     tail,
+    image,
   }: {
     instruction: RunInstruction;
-    result: { readonly exitCode: number; readonly signal: string | undefined };
+    result: RunResult;
     tail: string;
+    /** For a hint, should the command be another machine's. */
+    image?: ImageConfig;
   }) {
     const { exitCode, signal } = result;
     const how = signal === undefined ? `exit status ${exitCode}` : `killed by ${signal}`;
     super('TSB_RUN_FAILED', `Cannot run "${commandText(instruction)}": ${how}`, {
       source: instruction.source,
+      ...(image !== undefined && emulatorHint(configPlatform(image), tail)),
     });
     this.exitCode = exitCode;
     this.signal = signal;
     this.tail = tail;
   }
+}
+
+/** What to type when the kernel could not start a program of another architecture. */
+function emulatorHint(platform: Platform, tail: string): { hint?: string } {
+  if (platformMatches(platform, hostPlatform())) return {};
+  const what = `programs of ${formatPlatform(shortPlatform(platform))}`;
+  if (/exec format error/i.test(tail)) {
+    const type = 'sudo apt-get install qemu-user-static binfmt-support';
+    return { hint: `To run ${what}, install an emulator: ${type}` };
+  }
+  if (tail.includes('its interpreter was not found')) {
+    return { hint: `If an emulator is to run ${what}, register it with the flag F` };
+  }
+  return {};
 }

@@ -102,7 +102,9 @@ export async function executeRun(
       output.while((onOutput) => runCommand(spec, { signal, helper, onOutput })),
     );
     if (result.exitCode !== 0 || result.signal !== undefined) {
-      throw new RunFailedError({ instruction: step.instruction, result, tail: output.tail() });
+      const { instruction } = step;
+      const tail = output.tail();
+      throw new RunFailedError({ instruction, result, tail, image: state.image });
     }
     await mount.commit({ mtimeMax: session.mtimeMax });
     const lowers = state.layers.map(({ id }) => id);

@@ -61,6 +61,12 @@ export function normalisePlatform(platform: Platform): Platform {
   return silent ? { os, architecture } : { os, architecture, variant };
 }
 
+/** The platform as BuildKit and image configs have it: arm64 without its only variant, v8. */
+export function shortPlatform(platform: Platform): Platform {
+  const { os, architecture, variant } = platform;
+  return architecture === 'arm64' && variant === 'v8' ? { os, architecture } : platform;
+}
+
 /** Parses `os/arch[/variant]`, or `arch[/variant]` of linux; UserError TSB_USAGE. */
 export function parsePlatform(text: string): Platform {
   const words = text.split('/');

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
 import { descriptorSchema, type Descriptor } from '../oci/descriptor.js';
+import { formatPlatform, normalisePlatform, platformMatches } from '../oci/platform.js';
 import { platformSchema, type Platform } from '../oci/platform.js';
 import { formatReference, withDefaultTag, type Reference } from '../oci/reference.js';
 import { UserError } from '../util/errors.js';
@@ -47,16 +48,32 @@ export class ImageStore {
     this.#dir = dir;
   }
 
-  /** The image under a reference (`:latest` if it has neither tag nor digest). */
-  get(reference: Reference): ImageRecord | undefined {
-    return this.#read(fileNameOf(canonicalName(reference)))?.record;
+  /**
+   * The image under a reference (`:latest` if it has neither tag nor digest). With `platform`
+   * rather one of these that was put beside it.
+   */
+  get(reference: Reference, platform?: Platform): ImageRecord | undefined {
+    const name = canonicalName(reference);
+    const beside = platform && this.#read(fileNameOf(besideName(name, platform)));
+    return (beside ?? this.#read(fileNameOf(name)))?.record;
   }
 
   /** Puts an image under a reference, instead of what was there. Its blobs must be there. */
-  put(reference: Reference, { manifest, platform, created }: ImageRecord): void {
+  put(reference: Reference, record: ImageRecord): void {
     const name = canonicalName(reference);
-    const file = { version: FILE_VERSION, reference: name, manifest, platform, created };
-    writeFileAtomic(this.#dir, fileNameOf(name), JSON.stringify(file));
+    this.#write(fileNameOf(name), name, record);
+  }
+
+  /**
+   * Puts an image beside one of another platform that has the reference; if there is none, as
+   * {@link put}.
+   */
+  putBeside(reference: Reference, record: ImageRecord): void {
+    const name = canonicalName(reference);
+    const { platform } = record;
+    const first = this.#read(fileNameOf(name));
+    const isOther = first !== undefined && !platformMatches(first.record.platform, platform);
+    this.#write(fileNameOf(isOther ? besideName(name, platform) : name), name, record);
   }
 
   /** All images, sorted by reference. */
@@ -68,11 +85,17 @@ export class ImageStore {
 
   /** Removes a reference; false if it was not there. Blobs and layers are the collector's. */
   remove(reference: Reference): boolean {
-    const file = path.join(this.#dir, fileNameOf(canonicalName(reference)));
-    if (!fs.existsSync(file)) return false;
-    fs.rmSync(file, { force: true });
+    const name = canonicalName(reference);
+    const known = listNames(this.#dir).filter((file) => this.#read(file)?.reference === name);
+    if (known.length === 0) return false;
+    for (const file of known) fs.rmSync(path.join(this.#dir, file), { force: true });
     syncDirectory(this.#dir);
     return true;
+  }
+
+  #write(file: string, reference: string, { manifest, platform, created }: ImageRecord): void {
+    const content = { version: FILE_VERSION, reference, manifest, platform, created };
+    writeFileAtomic(this.#dir, file, JSON.stringify(content));
   }
 
   #read(name: string): NamedImage | undefined {
@@ -92,6 +115,11 @@ export class ImageStore {
 
 function canonicalName(reference: Reference): string {
   return formatReference(withDefaultTag(reference));
+}
+
+/** No reference has a `#`. */
+function besideName(name: string, platform: Platform): string {
+  return `${name}#${formatPlatform(normalisePlatform(platform))}`;
 }
 
 /** References have slashes, and may be longer than a file's name. */

@@ -2,9 +2,9 @@ import type { ByteName } from '../util/byte-name.js';
 
 /**
  * How a path of the lower layers, as the image showed it at first, was used. Bits:
- * `lookup`: it was found: its type, mode and owner were seen. `absent`: it was found missing.
- * `stat`: any attribute may have been seen; of a directory that includes its number of
- * subdirectories. `list`: the names and types in a directory. `read`: the content of a file.
+ * `lookup`: it was found, or known to be there. `absent`: it was found missing.
+ * `stat`: any attribute may have been seen, as with every name that was looked up; of a directory
+ * that includes its number of subdirectories. `list`: the names and types in a directory. `read`: the content of a file.
  * `readlink`: the target. `xattr`: the extended attributes, also those that are not there.
  * `write`: it was changed, so that the new layer has it; what else of it the layer took over is
  * marked, too (of a directory whose entries changed: mode, owner and attributes, without a mark).

@@ -1,4 +1,4 @@
-import type { DirEntry, DirSink, Entry, FileSystem, MakeNode, NodeId } from '../fuse/filesystem.js';
+import type { DirSink, Entry, FileSystem, MakeNode, NodeId } from '../fuse/filesystem.js';
 import { bindOperations } from '../fuse/filesystems/intercept.js';
 import { RENAME_EXCHANGE, S_IFLNK } from '../sys/constants.js';
 import type { ByteName } from '../util/byte-name.js';
@@ -6,12 +6,10 @@ import { ACCESS, AccessEntry, type Access, type AccessRecord } from './access-re
 import { ROOT_NUMBER } from './node-table.js';
 import { typeOf, type Node } from './node.js';
 import type { OverlayFileSystem } from './overlay-filesystem.js';
-import type { DirNode, Tree } from './tree.js';
+import type { Tree } from './tree.js';
 
 const NOWHERE: readonly AccessEntry[] = [];
 const ROOT_NAME = '' as ByteName;
-/** The kernel is to ask for the attributes of what it found. */
-const ASK = 0;
 /** What the kernel keeps of an inode, whatever name it was asked for under. */
 const CACHED: Access = ACCESS.read | ACCESS.readlink | ACCESS.xattr;
 
@@ -19,12 +17,10 @@ const CACHED: Access = ACCESS.read | ACCESS.readlink | ACCESS.xattr;
  * Records how the lower layers are used through a mount. It sees what the kernel asks, so what
  * the server reads for itself does not count, and what a step made itself is not recorded.
  *
- * Where the kernel's caches would hide a first use: the attributes that come with a name are not
- * valid until they were asked for (`stat`; the kernel asks also to check permissions, so every
- * directory on a path and every file that is opened counts as that); an empty file is never read,
- * but its size was asked for; names and types of a listing are the directory's `list`. What the
- * caches hide later is no new use. Not seen: statx(2) with AT_STATX_DONT_SYNC or without a mask,
- * which gets the attributes that came with the name.
+ * Where the kernel's caches would hide a first use: the attributes come with a name that is looked
+ * up, so that is their `stat`, whether anybody wants them or not; they do not come with a listing,
+ * whose names and types are the directory's `list`; an empty file is never read, but its size came
+ * with its name. What the caches hide later is no new use.
  *
  * INVARIANT: an inode keeps its number, also when it is dropped and loaded again. So entries are
  * found by number: the places where an inode was when the image was new, as far as they were
@@ -59,7 +55,9 @@ export class AccessRecorder {
         const entry = inner.lookup(parent, name, caller) as Entry | undefined;
         const place = this.#use(parent, name);
         if (entry === undefined) return undefined;
-        return this.#found(entry, place);
+        if (place !== undefined) this.#at(entry.nodeid, place);
+        this.#mark(entry.nodeid, ACCESS.stat);
+        return entry;
       },
       getattr: (nodeid, caller) => {
         this.#mark(nodeid, ACCESS.stat);
@@ -82,7 +80,9 @@ export class AccessRecorder {
       }),
       readdir: (nodeid, fh, offset, sink) => {
         this.#mark(nodeid, ACCESS.list);
-        return inner.readdir(nodeid, fh, offset, this.#listing(nodeid, sink));
+        // The attributes are for those who look the names up.
+        const add: DirSink['add'] = (dirent) => sink.add(dirent);
+        return inner.readdir(nodeid, fh, offset, { plus: false, add });
       },
       getxattr: (nodeid, name, caller) => {
         this.#mark(nodeid, ACCESS.xattr);
@@ -257,31 +257,5 @@ export class AccessRecorder {
     if (places.includes(place)) return;
     for (const { access } of places) place.access |= access & CACHED;
     this.#places.set(nodeid, [...places, place]);
-  }
-
-  /** What the kernel is told of an inode: attributes that nobody has seen are to be asked for. */
-  #found(entry: Entry, place: AccessEntry | undefined): Entry {
-    const { nodeid } = entry;
-    if (place !== undefined) this.#at(nodeid, place);
-    const places = this.#places.get(nodeid) ?? NOWHERE;
-    if (places.every(({ access }) => (access & ACCESS.stat) !== 0)) return entry;
-    return { nodeid, attr: entry.attr, attrTimeoutSec: ASK };
-  }
-
-  /** Lists without using the entries, whose attributes come with the listing. */
-  #listing(nodeid: NodeId, sink: DirSink): DirSink {
-    const [place] = this.#places.get(nodeid) ?? NOWHERE;
-    if (place === undefined || !sink.plus) return sink;
-    const directory: DirNode = this.#tree.directory(nodeid);
-    return {
-      plus: true,
-      add: (dirent: DirEntry, lookup?: () => Entry): boolean => {
-        if (lookup === undefined) return sink.add(dirent);
-        return sink.add(dirent, () => {
-          const isLower = directory.dir.findShown(dirent.name).length > 0;
-          return this.#found(lookup(), isLower ? place.child(dirent.name) : undefined);
-        });
-      },
-    };
   }
 }

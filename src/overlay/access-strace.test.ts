@@ -98,7 +98,7 @@ test('AccessRecorder misses nothing that strace sees', async (t) => {
     };
   });
   const results = await runSteps(steps);
-  const totals = { used: 0, recorded: 0, over: 0 };
+  const totals = { used: 0, recorded: 0, over: 0, overStat: 0 };
   for (const [i, [name]] of PROGRAMS.entries()) {
     await t.test(`when a program ${name}`, () => {
       const { report, error, output } = results[i] ?? {};
@@ -110,11 +110,59 @@ test('AccessRecorder misses nothing that strace sees', async (t) => {
       const used = readStrace(trace, traced);
       assert.ok(used.size > 3, trace);
       assert.deepEqual(missing(record, used), []);
-      const paths = [...accessedPaths(record)].map(([file]) => file);
+      const paths = [...accessedPaths(record)].filter(([file]) => file !== '/');
       totals.used += used.size;
-      totals.recorded += paths.length - 1;
-      totals.over += paths.filter((file) => file !== '/' && !used.has(file)).length;
+      totals.recorded += paths.length;
+      totals.over += paths.filter(([file]) => !used.has(file)).length;
+      // The kernel looks at the attributes of each directory on a path.
+      const isStat = (access = 0): boolean => (access & (ACCESS.stat | ACCESS.write)) !== 0;
+      totals.overStat += paths.filter(([file, access]) => {
+        const isOnPath = [...used.keys()].some((each) => each.startsWith(`${file}/`));
+        return isStat(access) && !isStat(used.get(file)) && !isOnPath;
+      }).length;
     });
   }
   t.diagnostic(JSON.stringify(totals));
+});
+
+/*
+ * What the kernel answers from what it keeps, without a request: statx(2) with
+ * AT_STATX_DONT_SYNC, and with an empty mask.
+ */
+const CACHED = `
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+def size(path, flags=0x4100, mask=0x7ff):
+  buffer = ctypes.create_string_buffer(256)
+  assert libc.statx(-100, path.encode(), flags, mask, buffer) == 0
+  return struct.unpack_from('<Q', buffer, 40)[0]
+assert size('data/a') == 5; assert size('data/sub/c', mask=0) == 5
+os.listdir('data'); assert size('data/b') == 5
+names = os.scandir('data/sub'); next(names); assert size('data/sub/hard2') == 5
+assert [e.name for e in os.scandir('etc')] and os.path.islink('data/link-to-a')
+`;
+
+test('AccessRecorder sees attributes that are taken from the cache', async (t) => {
+  if (!requires(t, 'root', 'fuse', 'program:unshare', 'program:prlimit', 'program:python3')) return;
+  const fixture = new LayerFixture(t);
+  const [lowerdir, mountpoint] = ['lower', 'mnt'].map((name) => path.join(fixture.root, name));
+  assert.ok(lowerdir !== undefined && mountpoint !== undefined);
+  fs.mkdirSync(lowerdir);
+  fs.mkdirSync(mountpoint);
+  makeRoot(lowerdir);
+  const upperdir = path.join(fixture.root, 'upper');
+  const lowers = [{ kind: 'plain', dir: lowerdir }] as const;
+  const mount = { lowers, layerDirs: {}, upperdir, mountpoint, record: true };
+  const script = `python3 - <<'END'\n${CACHED}\nEND`;
+  const [result] = await runSteps([{ mount, script, end: 'commit' }]);
+  assert.equal(result?.output, '');
+  const { accesses } = result.report ?? {};
+  assert.ok(accesses !== undefined);
+  const stated = [...accessedPaths(accesses)].filter(([, access]) => (access & ACCESS.stat) !== 0);
+  assert.deepEqual(
+    stated.map(([file]) => file),
+    ['/', '/data', '/data/a', '/data/b', '/data/link-to-a', '/data/sub']
+      .concat(['/data/sub/c', '/data/sub/hard2', '/etc'])
+      .sort(),
+  );
 });

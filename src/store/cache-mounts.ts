@@ -72,11 +72,11 @@ export class CacheMountStore {
     }
   }
 
-  /** The first copy that is there, for reading it while nobody changes it. */
+  /** The first copy that is there, for oneself: while it is read, nobody changes it. */
   async find(key: CacheMountKey, options: WaitOptions = {}): Promise<CacheMountLease | undefined> {
     const [dir] = copiesIn(this.#homeOf(key));
     if (dir === undefined) return undefined;
-    const fd = await acquireLock(lockOf(dir), 'shared', `another RUN uses "${key.id}"`, options);
+    const fd = await acquireLock(lockOf(dir), 'exclusive', `another RUN uses "${key.id}"`, options);
     return leaseOf(dir, fd);
   }
 

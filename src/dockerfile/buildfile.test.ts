@@ -227,6 +227,10 @@ const WARNED: readonly (readonly [text: string, warnings: readonly string[]])[] 
     '# syntax=acme/frontend\nFROM a',
     ['The syntax directive names "acme/frontend", which tsbuild does not run'],
   ],
+  [
+    'FROM a\nCOPY --exclude=$b --exclude=*.c d e',
+    ['--exclude=$b is taken as it is written: variables are not expanded in it'],
+  ],
   ["FROM a\nCMD ['b']", ['CMD looks like a JSON array and is not one: the shell will run it']],
 ];
 

@@ -37,7 +37,7 @@ export function parseBuildfileSyntax(text: string, file: string): Buildfile {
   }
   const { stages, globalArgs } = builder.finish();
   stages.forEach((stage) => checkCopySources(stage, stages));
-  const formWarnings = stages.flatMap((stage) => stage.instructions.flatMap(warnOfShellForm));
+  const formWarnings = stages.flatMap((stage) => stage.instructions.flatMap(warnOfForm));
   return { directives, globalArgs, stages, warnings: [...warnings, ...formWarnings] };
 }
 
@@ -136,6 +136,22 @@ function checkCopySource(
       source: sourceOf(instruction, { text: `--from=${from}` }),
     },
   );
+}
+
+function warnOfForm(instruction: Instruction): BuildfileWarning[] {
+  return [...warnOfShellForm(instruction), ...warnOfExclude(instruction)];
+}
+
+/** BuildKit takes the pattern as it is written: its result is kept, but not in silence. */
+function warnOfExclude(instruction: Instruction): BuildfileWarning[] {
+  const { kind } = instruction;
+  if (kind !== 'copy' && kind !== 'add') return [];
+  const written = instruction.excludes.filter((pattern) => /\$[{\w]/.test(pattern));
+  return written.map((pattern) => ({
+    message: `--exclude=${pattern} is taken as it is written: variables are not expanded in it`,
+    hint: 'Write the pattern out',
+    source: sourceOf(instruction, { text: pattern }),
+  }));
 }
 
 /** `CMD ['sh']` is a shell command named `['sh']`, which nobody wants. */

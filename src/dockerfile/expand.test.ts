@@ -46,6 +46,7 @@ const EXPANDED: readonly (readonly [line: string, part: object])[] = [
     { sources: [{ kind: 'path', path: 'a' }], destination: '/srv/x/', chown: 'app', chmod: '755' },
   ],
   ['COPY a\\*b "c" .', { destination: '.' }],
+  ['COPY --exclude=$abc --exclude=a\\\\*b c d', { excludes: ['$abc', 'a\\*b'] }],
   ['RUN echo $abc', { command: { form: 'shell', command: 'echo $abc' } }],
   ['CMD ["$abc"]', { command: { form: 'exec', argv: ['$abc'] } }],
   ['ARG a=$abc', { args: [{ name: 'a', defaultValue: '$abc' }] }],

@@ -21,8 +21,8 @@ import { expandBody, expandWord, expandWords, type Lookup } from './words.js';
  */
 export const EXPANDED_PARTS: Readonly<Record<AnyInstruction['kind'], readonly string[]>> = {
   from: ['image', 'platform'],
-  copy: ['sources', 'destination', 'chown', 'chmod', 'excludes'],
-  add: ['sources', 'destination', 'chown', 'chmod', 'excludes', 'checksum'],
+  copy: ['sources', 'destination', 'chown', 'chmod'],
+  add: ['sources', 'destination', 'chown', 'chmod', 'checksum'],
   env: ['pairs'],
   label: ['pairs'],
   workdir: ['path'],
@@ -126,8 +126,8 @@ function expandCopy(
   instruction: CopyInstruction | AddInstruction,
   lookup: Lookup,
   word: (text: string) => string,
-): Pick<CopyBase, 'sources' | 'destination' | 'chown' | 'chmod' | 'excludes'> {
-  const { chown, chmod, excludes } = instruction;
+): Pick<CopyBase, 'sources' | 'destination' | 'chown' | 'chmod'> {
+  const { chown, chmod } = instruction;
   const destination = word(instruction.destination);
   const sources = instruction.sources.map((source) => {
     if (source.kind === 'path') return { ...source, path: word(source.path) };
@@ -143,7 +143,6 @@ function expandCopy(
   return {
     sources,
     destination,
-    excludes: excludes.map(word),
     ...(chown !== undefined && { chown: word(chown) }),
     ...(chmod !== undefined && { chmod: word(chmod) }),
   };

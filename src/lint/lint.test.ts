@@ -101,6 +101,7 @@ const CASES: Readonly<Record<LintRuleName, readonly Case[]>> = {
     ['FROM a AS b\nARG c\nFROM b\nCOPY $c .'],
     ['FROM a\nRUN echo $b\nCMD ["$b"]'],
     ['ARG b=c\nFROM a\nLABEL x=$b', 'UndefinedVar:3:10+1'],
+    ['FROM a\nRUN --mount=type=cache,id=$b,target=/c echo $d', 'UndefinedVar:2:28+1'],
     ['FROM scratch\nLABEL x=$LANG', 'UndefinedVar:2:10+4'],
   ],
   MultipleInstructionsDisallowed: [

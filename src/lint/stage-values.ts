@@ -1,5 +1,6 @@
-import type { ArgDefinition, EscapeToken, Instruction } from '../dockerfile/ast.js';
+import type { ArgDefinition, EscapeToken, Instruction, RunInstruction } from '../dockerfile/ast.js';
 import { expandInstruction, expandPart } from '../dockerfile/expand.js';
+import { parseMount } from '../dockerfile/mounts.js';
 import { attempt, ownValue } from './global-scope.js';
 
 /** What is known of the image that a stage begins with. */
@@ -68,11 +69,18 @@ export class StageValues {
       for (const each of instruction.args) this.#declare(each, instruction, lookup);
       return { instruction, unset: [...unset] };
     }
+    if (instruction.kind === 'run') this.#lookAtMounts(instruction, lookup);
     const expanded = attempt(() => expandInstruction(instruction, lookup, this.#escape));
     if (expanded?.kind === 'env') {
       for (const { key, value } of expanded.pairs) this.#values.set(key, value);
     }
     return { instruction: expanded, unset: [...unset] };
+  }
+
+  /** Of RUN only the values of its mounts are expanded by the builder. */
+  #lookAtMounts(run: RunInstruction, lookup: (name: string) => string | undefined): void {
+    const expand = (word: string): string => expandPart(run, word, lookup, this.#escape);
+    for (const mount of run.mounts) attempt(() => parseMount(mount, expand));
   }
 
   #declare(

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate as nextTick } from 'node:timers/promises';
 import type { IgnoreMatcher } from '../dockerfile/ignore.js';
 import type { InodeMeta, Xattrs } from '../layer/types.js';
 import {
@@ -38,8 +39,18 @@ export interface ContextNode {
 }
 
 const CHUNK_BYTES = 1024 * 1024;
+/** Lets timers, signals and output have their turn after this much of a file. */
+const TURN_BYTES = 32 * CHUNK_BYTES;
 /** Links are never followed by the kernel: what `COPY` follows is decided in copy-source.ts. */
 const BENEATH = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+
+/** How a directory is read. */
+export interface ContextFilesOptions {
+  readonly ignore: IgnoreMatcher | undefined;
+  readonly memo: ContentMemo;
+  /** For messages; `the build context` if absent. */
+  readonly what?: string;
+}
 
 /**
  * The build context: real files below one directory, without those that .dockerignore names. A
@@ -47,20 +58,16 @@ const BENEATH = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
  * beneath the root's descriptor without following links.
  */
 export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
-  readonly what = 'the build context';
+  readonly what: string;
   readonly root: ContextNode;
   readonly #dir: Fd;
   readonly #ignore: IgnoreMatcher | undefined;
   readonly #memo: ContentMemo;
-  readonly #buffer = Buffer.allocUnsafe(CHUNK_BYTES);
 
   /** Opens the directory; UserError TSB_CONTEXT if it is none. */
-  static open(
-    directory: string,
-    { ignore, memo }: { ignore: IgnoreMatcher | undefined; memo: ContentMemo },
-  ): ContextFiles {
+  static open(directory: string, options: ContextFilesOptions): ContextFiles {
     try {
-      return new ContextFiles(openat(undefined, directory, O_RDONLY | O_DIRECTORY), ignore, memo);
+      return new ContextFiles(openat(undefined, directory, O_RDONLY | O_DIRECTORY), options);
     } catch (error) {
       if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
       throw new UserError(
@@ -71,7 +78,8 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     }
   }
 
-  private constructor(dir: Fd, ignore: IgnoreMatcher | undefined, memo: ContentMemo) {
+  private constructor(dir: Fd, { ignore, memo, what }: ContextFilesOptions) {
+    this.what = what ?? 'the build context';
     this.#dir = dir;
     this.#ignore = ignore;
     this.#memo = memo;
@@ -103,27 +111,24 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     });
   }
 
-  digest(node: ContextNode): string {
+  async digest(node: ContextNode, signal?: AbortSignal): Promise<string> {
     const known = this.#memo.find(node.stat);
     if (known !== undefined) return known;
     const hash = createHash('sha256');
-    using fd = this.#openFile(node);
-    for (let position = 0; position < node.stat.size;) {
-      const count = preadFull(fd, this.#buffer, position);
-      if (count === 0) break;
-      hash.update(this.#buffer.subarray(0, count));
-      position += count;
-    }
-    this.#assertUnchanged(fd, node);
+    for await (const chunk of this.read(node, signal)) hash.update(chunk);
     const digest = hash.digest('hex');
     this.#memo.add(node.stat, digest);
     return digest;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- consumers pull at their own pace
-  async *read(node: ContextNode): AsyncGenerator<Buffer> {
+  async *read(node: ContextNode, signal?: AbortSignal): AsyncGenerator<Buffer> {
     using fd = this.#openFile(node);
-    for (let position = 0; position < node.stat.size;) {
+    for (let position = 0, turnAt = TURN_BYTES; position < node.stat.size;) {
+      if (position >= turnAt) {
+        turnAt += TURN_BYTES;
+        await nextTick();
+        signal?.throwIfAborted();
+      }
       const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, node.stat.size - position));
       const count = preadFull(fd, chunk, position);
       if (count === 0) break;
@@ -140,20 +145,23 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
   whyMissing(path: ByteName): string | undefined {
     const stat = fstatat(this.#dir, nameBytes(path));
     if (stat === undefined) return undefined;
-    if (this.#ignore?.ignores(displayName(path)) === true) {
-      return 'The file exists, but .dockerignore leaves it out';
+    const ignored = this.#ignore?.ignoredBy(displayName(path));
+    if (ignored !== undefined) {
+      const { file, startLine } = ignored.source;
+      return `The file exists, but ${file}:${startLine} leaves it out: ${ignored.pattern}`;
     }
     if (kindOfMode(stat.mode) !== 'symlink') return undefined;
     const target = displayName(byteName(readlinkat(this.#dir, nameBytes(path))));
-    return `It is a symbolic link to "${target}", which is not in the context`;
+    return `It is a symbolic link to "${target}", which is not in ${this.what}`;
   }
 
-  async place(node: ContextNode, { tree, parent, name, meta }: Placement): Promise<void> {
+  async place(node: ContextNode, placement: Placement): Promise<void> {
+    const { tree, parent, name, meta, signal } = placement;
     const { kind, target } = node.info;
     if (kind !== 'file') {
       tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta, target));
     } else {
-      await tree.writeFile(parent, name, nodeMeta(meta), this.read(node));
+      await tree.writeFile(parent, name, nodeMeta(meta), this.read(node, signal));
     }
   }
 

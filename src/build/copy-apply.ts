@@ -111,7 +111,8 @@ export class Copier<Node> {
         if (isDirectory(existing)) throw clash('a file', path, 'a directory');
         tree.remove(parent, name);
       }
-      await this.#placeFile(node, { tree, parent, name, meta });
+      const { signal } = this.#target;
+      await this.#placeFile(node, { tree, parent, name, meta, signal });
       return;
     }
     if (existing !== undefined && !isDirectory(existing)) {

@@ -117,7 +117,7 @@ export function changedMeta({ kind, meta }: SourceInfo, changes: MetaChanges): I
 export async function digestEntries<Node>(
   files: SourceFiles<Node>,
   entries: readonly CopyEntry<Node>[],
-  changeMode: ModeChange | undefined,
+  { changeMode, signal }: { changeMode: ModeChange | undefined; signal: AbortSignal },
 ): Promise<string> {
   const hash = new CanonicalHash();
   let count = 0;
@@ -133,12 +133,15 @@ export async function digestEntries<Node>(
   const add = async (list: readonly CopyEntry<Node>[]): Promise<void> => {
     hash.add(list.length);
     for (const { name, node, info, entries: below, isParent } of list) {
-      if (++count % FILES_PER_TURN === 0) await nextTick();
+      if (++count % FILES_PER_TURN === 0) {
+        await nextTick();
+        signal.throwIfAborted();
+      }
       const meta = changedMeta(info, { owner: undefined, changeMode });
       hash.add(name).add(isParent).add(info.kind).add(meta.mode).add(meta.uid).add(meta.gid);
       hash.add(info.target).add(meta.rdevMajor).add(meta.rdevMinor).add(xattrList(meta.xattrs));
       hash.add(info.kind === 'dir' ? undefined : firstOf(node));
-      hash.add(info.kind === 'file' ? await files.digest(node) : undefined);
+      hash.add(info.kind === 'file' ? await files.digest(node, signal) : undefined);
       await add(below);
     }
   };

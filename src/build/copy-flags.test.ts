@@ -85,7 +85,6 @@ const PATHS: readonly (readonly [name: string, text: string, want: string])[] = 
     'COPY --exclude=packages/*.txt packages/n* package.json /d/',
     '/d/ ~package.json',
   ],
-  ['a variable', 'ARG X=*.md\nCOPY --exclude=$X *.md *.json /d/', '/d/ /d/package.json'],
   ['with ADD', 'ADD --exclude=src --exclude=/package.json packages/a /d', '/d/'],
   // Wildcards.
   [

@@ -48,7 +48,7 @@ export async function gather<Node>(
   return {
     sources: sources.length,
     hasEntries: sources.some(({ info, entries }) => info.kind !== 'dir' || entries.length > 0),
-    digest: (changeMode) => digestEntries(files, sources, changeMode),
+    digest: (changeMode) => digestEntries(files, sources, { changeMode, signal }),
     copy: async (target) => {
       const copier = new Copier(files, target);
       let archives = 0;

@@ -22,6 +22,8 @@ export interface Placement {
   readonly parent: TreeNode;
   readonly name: ByteName;
   readonly meta: InodeMeta;
+  /** Ends the copying of a large file. */
+  readonly signal?: AbortSignal;
 }
 
 /** Files that can be copied from: the build context, a stage, an image. */
@@ -35,7 +37,7 @@ export interface SourceFiles<Node> {
   /** Sorted by bytes; ignored ones left out. */
   children(dir: Node): (readonly [ByteName, Node])[];
   /** SHA-256 of a regular file's content, in hex. */
-  digest(node: Node): string | Promise<string>;
+  digest(node: Node, signal?: AbortSignal): string | Promise<string>;
   /** The content of a regular file. */
   read(node: Node): AsyncIterable<Buffer>;
   /** The same for each name of one file; undefined: the file has no other name. Not of directories. */

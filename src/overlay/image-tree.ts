@@ -20,6 +20,7 @@ import { isDirNode, type DirNode, type Tree } from './tree.js';
 export type TreeNode = Node;
 
 const READ_BYTES = 1024 * 1024;
+const HOLE_BYTES_MIN = 4096;
 
 /** Metadata of a node to be made. `mode`: permission bits only. */
 export interface NodeMeta {
@@ -194,9 +195,10 @@ export class ImageTree {
     const node = this.makeNode(parent, name, meta, { kind: 'file' });
     let offset = 0;
     for await (const chunk of Buffer.isBuffer(source) ? [source] : source) {
-      if (chunk.length > 0) this.#tree.contents.write(node, chunk, offset);
+      if (!isHole(chunk)) this.#tree.contents.write(node, chunk, offset);
       offset += chunk.length;
     }
+    if (node.size < offset) this.#tree.contents.truncate(node, offset);
     this.setMeta(node, meta);
     return node;
   }
@@ -258,6 +260,16 @@ export class ImageTree {
     }
     this.#tree.touch(node);
   }
+}
+
+const ZEROS = Buffer.alloc(READ_BYTES);
+
+/** Whether a chunk is worth a hole: a page or more, all zero; or empty. */
+function isHole(chunk: Buffer): boolean {
+  const { length } = chunk;
+  if (length === 0) return true;
+  if (length < HOLE_BYTES_MIN || length > ZEROS.length || chunk[0] !== 0) return false;
+  return chunk.equals(ZEROS.subarray(0, length));
 }
 
 function asDir(node: Node): DirNode {

@@ -27,7 +27,9 @@ import { ServerPool } from './server-pool.js';
 import { SecretStore } from './secrets.js';
 import { Session } from './session.js';
 import { Solver } from './solve.js';
+import { NamedDirectories } from './sources/context-state.js';
 import { loadContext } from './sources/load-context.js';
+import { NamedContexts } from './sources/named-contexts.js';
 import { openSources } from './sources/open-sources.js';
 import type { StageState } from './state.js';
 import { isFileInstruction } from './step-config.js';
@@ -85,7 +87,8 @@ async function run(
     ),
   };
   const { target, buildArgs } = asked;
-  const plan = planBuild(buildfile, { target, buildArgs, predefined });
+  const contexts = new NamedContexts(given.namedContexts ?? {});
+  const plan = planBuild(buildfile, { target, buildArgs, predefined, contexts });
   const options = withEpoch(asked, plan.globalArgs[EPOCH_ARG]);
   announce(progress, { buildfile, plan, tags });
   warnOfUnusedArgs(progress, options, buildfile);
@@ -102,6 +105,8 @@ async function run(
     secrets,
     sources,
     context: loaded.files,
+    contexts,
+    directories: cleanup.use(new NamedDirectories()),
     options,
     platform,
     store,
@@ -114,6 +119,7 @@ async function run(
   const args = { buildArgs, globalArgs: plan.globalArgs, predefined };
   const solver = new Solver({ session, buildfile, plan, sources: args, stop });
   const state = await finish(session, () => solver.solve());
+  warnOfUnusedContexts(progress, contexts);
   const image = await exportImage(session, await squashed(session, state), tags);
   const outputs = await writeOutputs(session, image, tags);
   await session.cacheTransfer.export(signal);
@@ -154,7 +160,10 @@ async function finish(session: Session, solve: () => Promise<StageState>): Promi
     await session.settle().catch(() => undefined);
     throw error;
   } finally {
-    if (!session.signal.aborted) await session.context.remember();
+    if (!session.signal.aborted) {
+      await session.context.remember();
+      await session.directories.remember();
+    }
   }
 }
 
@@ -214,6 +223,13 @@ function warnOfUnusedArgs(progress: Progress, options: BuildOptions, buildfile: 
     if (declared.has(name)) continue;
     const hint = `Declare it in the stage that uses it: ARG ${name}`;
     progress.warn({ message: `Build argument "${name}" is not used`, hint });
+  }
+}
+
+function warnOfUnusedContexts(progress: Progress, contexts: NamedContexts): void {
+  for (const name of contexts.unused()) {
+    const message = `Build context "${name}" is not used: no FROM, --from or stage has that name`;
+    progress.warn({ message, hint: `Write FROM ${name}, or COPY --from=${name}` });
   }
 }
 

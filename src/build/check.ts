@@ -12,6 +12,7 @@ import { choosePlatform, platformArgs } from './platform-args.js';
 import { Progress } from './progress.js';
 import { SecretStore } from './secrets.js';
 import { loadContext } from './sources/load-context.js';
+import { NamedContexts } from './sources/named-contexts.js';
 import { openSources } from './sources/open-sources.js';
 
 /** What positions call a Buildfile that came from standard input. */
@@ -20,7 +21,7 @@ const STDIN_NAME = '-';
 /** The part of a build's options that a look at its Buildfile takes. */
 export type CheckOptions = Pick<
   ReadOptions,
-  'context' | 'buildfile' | 'buildArgs' | 'target' | 'platform' | 'pull'
+  'context' | 'buildfile' | 'buildArgs' | 'target' | 'platform' | 'pull' | 'namedContexts'
 > & {
   /** Of the context. */
   readonly ignore: IgnoreMatcher | undefined;
@@ -54,7 +55,8 @@ export async function checkBuild(
 ): Promise<LintResult> {
   const { buildfile, predefined, platform } = read(options);
   const { target, buildArgs, pull } = options;
-  const plan = planBuild(buildfile, { target, buildArgs, predefined });
+  const contexts = new NamedContexts(options.namedContexts ?? {});
+  const plan = planBuild(buildfile, { target, buildArgs, predefined, contexts });
   const ignore = ignoreRules(options.ignore);
   const inputs = {
     buildArgs,

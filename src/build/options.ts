@@ -61,6 +61,8 @@ export interface BuildOptions {
   readonly buildfile: BuildfileInput | BuildfileName;
   /** The ignore file, in the place of those in the context. */
   readonly ignoreFile?: string;
+  /** What comes in the place of stages and images, by their name (`--build-context`). */
+  readonly namedContexts?: Readonly<Record<string, string>>;
   /** References to store the image under (`-t`). */
   readonly tags: readonly string[];
   /** Stage to build, by name or number; undefined: the last. */

@@ -11,6 +11,8 @@ import type { Progress } from './progress.js';
 import { SecretGuard } from './secret-guard.js';
 import type { SecretStore } from './secrets.js';
 import type { ServerPool } from './server-pool.js';
+import type { NamedDirectories } from './sources/context-state.js';
+import type { NamedContexts } from './sources/named-contexts.js';
 import type { Sources } from './sources/sources.js';
 import type { StageLayer } from './state.js';
 
@@ -30,6 +32,8 @@ export class Session {
   readonly cacheTransfer: CacheTransfer;
   readonly guard: SecretGuard;
   readonly sources: Sources;
+  readonly contexts: NamedContexts;
+  readonly directories: NamedDirectories;
   readonly #pending: Promise<void>[] = [];
   readonly #reports: StepWork[] = [];
 
@@ -49,6 +53,8 @@ export class Session {
     this.cacheTransfer = new CacheTransfer(parts.store, parts.progress, { importFrom, exportTo });
     this.guard = new SecretGuard({ ...parts, allowed: parts.options.allowSecretInLayer ?? [] });
     this.sources = parts.sources;
+    this.contexts = parts.contexts;
+    this.directories = parts.directories;
   }
 
   /** The latest mtime that a new layer may have; undefined: any. */
@@ -118,4 +124,6 @@ export type SessionParts = Pick<
   | 'context'
   | 'secrets'
   | 'sources'
+  | 'contexts'
+  | 'directories'
 >;

@@ -10,6 +10,7 @@ import type { RunningVertex } from './progress.js';
 import type { ArgSources } from './scope.js';
 import { checkSecretOptions } from './secret-options.js';
 import type { Session } from './session.js';
+import { contextState } from './sources/context-state.js';
 import { solveStage } from './stage.js';
 import type { StageState } from './state.js';
 
@@ -106,7 +107,21 @@ export class Solver {
         return await this.#stage(files.index);
       case 'image':
         return await within((running) => this.#image(files, { running, platform }));
+      case 'context':
+        return await within((running) => this.#context(files, { platform, running }));
     }
+  }
+
+  #context(
+    { name, context }: Extract<FilesOf, { kind: 'context' }>,
+    options: { running: RunningVertex | undefined; platform: Platform },
+  ): Promise<StageState> {
+    const key = `context ${name} ${formatPlatform(options.platform)}`;
+    const known = this.#images.get(key);
+    if (known !== undefined) return known;
+    const state = contextState(this.#inputs.session, { name, context, ...options });
+    this.#images.set(key, state);
+    return state;
   }
 
   #image(

@@ -7,6 +7,7 @@ import { assertNever } from '../util/assert.js';
 import { Cleanup } from '../util/cleanup.js';
 import { editContainer } from '../oci/edit-config.js';
 import { nextWorkdir } from './container-settings.js';
+import type { ContextSource } from './context.js';
 import type { Vertex } from './events.js';
 import { copyHistory, runHistory } from './history.js';
 import { openOverlay } from './image-access.js';
@@ -17,7 +18,7 @@ import { explainFailure, positionedAsync } from './positioned.js';
 import type { RunningVertex } from './progress.js';
 import type { PrepareMounts } from './run-mounts.js';
 import { parseMounts, prepareMounts } from './run-mounts.js';
-import { visibleArgs } from './scope.js';
+import { visibleArgs, withoutCredentials } from './scope.js';
 import { InlineFiles } from './inline-files.js';
 import type { Session } from './session.js';
 import { fetchSources } from './sources/add-sources.js';
@@ -78,12 +79,16 @@ function guardCached(
   );
 }
 
-/** What a COPY's `--from` means. */
-interface CopySource {
+/** The files of a stage, an image, or a context that was fetched. */
+interface StateSource {
+  readonly kind: 'state';
   readonly state: StageState;
   /** For messages. */
   readonly what: string;
 }
+
+/** What a COPY's `--from` means. A directory is read in place, as the build context is. */
+type CopySource = StateSource | { readonly kind: 'directory'; readonly directory: ContextSource };
 
 interface Work {
   readonly instruction: FileInstruction;
@@ -106,10 +111,11 @@ async function mountsOf(
 ): Promise<MountsOf> {
   if (instruction.kind !== 'run') return { mounts: [], from: [] };
   const { stages, planned, resolve, escape } = run;
+  const { contexts } = run.session;
   const mounts = parseMounts(instruction, state, escape);
   const from = mounts.map(async (mount) => {
     if (!('from' in mount) || mount.from === undefined) return undefined;
-    const files = resolveMountFrom(mount.from, { stages, index: planned.stage.index });
+    const files = resolveMountFrom(mount.from, { stages, index: planned.stage.index, contexts });
     return { state: await resolve(files, undefined), what: whatOf(files, stages) };
   });
   return { mounts, from: await Promise.all(from) };
@@ -117,12 +123,17 @@ async function mountsOf(
 
 /** Waits for the stage or image that a COPY copies from; undefined: the build context. */
 async function sourceOf(
-  { stages, planned, resolve }: StageRun,
+  { session, stages, planned, resolve }: StageRun,
   instruction: FileInstruction,
 ): Promise<CopySource | undefined> {
   if (instruction.kind !== 'copy' || instruction.from === undefined) return undefined;
-  const files = resolveFrom(instruction.from, { stages, index: planned.stage.index });
-  return { state: await resolve(files, undefined), what: whatOf(files, stages) };
+  const { contexts } = session;
+  const files = resolveFrom(instruction.from, { stages, index: planned.stage.index, contexts });
+  if (files.kind === 'context' && files.context.kind === 'directory') {
+    const directory = session.directories.get(session, files.context.path, files.name);
+    return { kind: 'directory', directory };
+  }
+  return { kind: 'state', state: await resolve(files, undefined), what: whatOf(files, stages) };
 }
 
 async function carryOut(session: Session, state: StageState, work: Work): Promise<StepResult> {
@@ -152,9 +163,9 @@ async function carryOut(session: Session, state: StageState, work: Work): Promis
     case 'add':
     case 'copy': {
       const step = { instruction, state };
-      return source === undefined
-        ? await copyFromContext(session, step, work)
-        : await copyFromImage(session, step, { ...work, source });
+      return source?.kind === 'state'
+        ? await copyFromImage(session, step, { ...work, source })
+        : await copyFromContext(session, step, work);
     }
     default:
       return assertNever(instruction, 'instruction');
@@ -171,11 +182,12 @@ const NOTHING_DONE = {
 async function copyFromContext(
   session: Session,
   step: CopyStep,
-  { place, running, cleanup }: Work,
+  { place, running, cleanup, source }: Work,
 ): Promise<StepResult> {
+  const context = source?.kind === 'directory' ? source.directory : session.context;
   const remote = await fetchSources(session, step.instruction, { running, cleanup });
   const copy = async (): Promise<StepResult> => {
-    const files = remote.key === undefined ? await session.context.open() : NO_FILES;
+    const files = remote.key === undefined ? await context.open() : NO_FILES;
     const gathered = await gatherCopy<unknown>(session, step, files, remote.files);
     return await cachedStep(session, running, {
       place,
@@ -196,7 +208,7 @@ const NO_FILES = new InlineFiles([], 0);
 async function copyFromImage(
   session: Session,
   step: CopyStep,
-  { place, running, source }: Work & { source: CopySource },
+  { place, running, source }: Work & { source: StateSource },
 ): Promise<StepResult> {
   return await knownOr(session, running, definitionParts(session, step, source.state), async () => {
     using overlay = openOverlay(session, source.state);
@@ -242,7 +254,8 @@ function afterwards(
 ): StageState {
   switch (instruction.kind) {
     case 'run': {
-      const createdBy = runHistory(visibleArgs(state.scope), argvOf(state, instruction.command));
+      const args = withoutCredentials(state.scope, visibleArgs(state.scope));
+      const createdBy = runHistory(args, argvOf(state, instruction.command));
       return withStep(state, { createdBy, createdMs, layer }, { key });
     }
     case 'add':
@@ -281,5 +294,7 @@ function whatOf(files: FilesOf, stages: StageRun['stages']): string {
       return `stage "${stages[files.index]?.name ?? files.index}"`;
     case 'scratch':
       return 'scratch';
+    case 'context':
+      return `build context "${files.name}"`;
   }
 }

@@ -98,12 +98,13 @@ test('chooseFromLayout() finds by name, and the only one without', () => {
   const named = { ...a, annotations: { [ANNOTATION.refName]: 'v1' } };
   const other = { ...b, annotations: { [ANNOTATION.imageName]: 'ghcr.io/x:2' } };
   const index = ociIndex([named, other]);
-  assert.equal(chooseFromLayout(index, 'v1', 'd'), named);
-  assert.equal(chooseFromLayout(index, 'ghcr.io/x:2', 'd'), other);
-  assert.equal(chooseFromLayout(ociIndex([named]), undefined, 'd'), named);
-  assert.throws(() => chooseFromLayout(index, undefined, 'd'), /found 2 of them/);
+  assert.equal(chooseFromLayout(index, { tag: 'v1' }, 'd'), named);
+  assert.equal(chooseFromLayout(index, { tag: 'ghcr.io/x:2' }, 'd'), other);
+  assert.equal(chooseFromLayout(index, { digest: other.digest }, 'd'), other);
+  assert.equal(chooseFromLayout(ociIndex([named]), {}, 'd'), named);
+  assert.throws(() => chooseFromLayout(index, {}, 'd'), /found 2 of them/);
   assert.throws(
-    () => chooseFromLayout(index, 'v3', 'd'),
+    () => chooseFromLayout(index, { tag: 'v3' }, 'd'),
     (error) => error instanceof UserError && error.hint === 'it has v1, ghcr.io/x:2',
   );
 });

@@ -1,11 +1,18 @@
 import { UserError } from '../util/errors.js';
+import type { Digest } from './digest.js';
 import type { Reference } from './reference.js';
 import { formatFamiliar, parseReference } from './reference.js';
 
 /** Where an image comes from: what `FROM`, `COPY --from` and `pull` take. */
 export type ImageSource =
   | { readonly kind: 'reference'; readonly reference: Reference }
-  | { readonly kind: 'oci'; readonly dir: string; readonly tag?: string }
+  | {
+      readonly kind: 'oci';
+      readonly dir: string;
+      readonly tag?: string;
+      /** The manifest that is wanted of those in the layout. */
+      readonly digest?: Digest;
+    }
   | { readonly kind: 'oci-archive'; readonly file: string; readonly tag?: string }
   | { readonly kind: 'docker-archive'; readonly file: string; readonly tag?: string };
 
@@ -46,7 +53,8 @@ export function parseImageSource(text: string): ImageSource {
 export function formatImageSource(source: ImageSource): string {
   if (source.kind === 'reference') return formatFamiliar(source.reference);
   const path = source.kind === 'oci' ? source.dir : source.file;
-  return `${source.kind}:${path}${source.tag === undefined ? '' : `:${source.tag}`}`;
+  const digest = source.kind === 'oci' && source.digest !== undefined ? `@${source.digest}` : '';
+  return `${source.kind}:${path}${source.tag === undefined ? '' : `:${source.tag}`}${digest}`;
 }
 
 function splitOnce(text: string): [string, string | undefined] {

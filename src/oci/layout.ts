@@ -39,16 +39,24 @@ export function layoutBlobPath(digest: Digest): string {
   return `${LAYOUT.blobs}/${digestHex(digest)}`;
 }
 
+/** Which image of a layout is meant. */
+export interface LayoutName {
+  readonly tag?: string | undefined;
+  readonly digest?: Digest | undefined;
+}
+
 /**
- * The entry of a layout's index that `tag` names (ref.name or containerd's image name), or, with
- * no tag, the only one. UserError TSB_IMAGE_NOT_FOUND lists the names that there are.
+ * The entry of a layout's index that `tag` names (ref.name or containerd's image name) and that
+ * has `digest`, or, with neither, the only one. UserError TSB_IMAGE_NOT_FOUND lists the names that
+ * there are.
  */
 export function chooseFromLayout(
   index: ImageIndex,
-  tag: string | undefined,
+  { tag, digest: wanted }: LayoutName,
   what: string,
 ): Descriptor {
-  const named = index.manifests.filter(({ annotations }) => {
+  const named = index.manifests.filter(({ annotations, digest }) => {
+    if (wanted !== undefined && wanted !== digest) return false;
     if (tag === undefined) return true;
     return annotations?.[ANNOTATION.refName] === tag || annotations?.[ANNOTATION.imageName] === tag;
   });
@@ -59,8 +67,9 @@ export function chooseFromLayout(
       annotations?.[ANNOTATION.refName] ?? annotations?.[ANNOTATION.imageName] ?? [],
   );
   const found = named.length === 0 ? 'none' : `${named.length} of them`;
-  const wanted = tag === undefined ? 'one image' : `image ${JSON.stringify(tag)}`;
-  throw new UserError('TSB_IMAGE_NOT_FOUND', `Cannot find ${wanted} in ${what}: found ${found}`, {
+  const name = tag ?? wanted;
+  const asked = name === undefined ? 'one image' : `image ${JSON.stringify(name)}`;
+  throw new UserError('TSB_IMAGE_NOT_FOUND', `Cannot find ${asked} in ${what}: found ${found}`, {
     hint: names.length === 0 ? 'no image there has a name' : `it has ${names.join(', ')}`,
   });
 }

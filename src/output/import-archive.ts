@@ -52,7 +52,7 @@ export async function importOciArchive(
   parseLayoutMarker(members.document(LAYOUT.marker), what);
   const index = parseIndex(members.document(LAYOUT.index), what);
   const fetch = present(members, ({ digest }) => layoutBlobPath(digest));
-  const entry = chooseFromLayout(index, tag, what);
+  const entry = chooseFromLayout(index, { tag }, what);
   return await importManifest(store, entry, { ...options, fetch, what });
 }
 

@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Descriptor } from '../oci/descriptor.js';
 import { parseIndex } from '../oci/image-index.js';
+import type { ImageSource } from '../oci/image-source.js';
 import { chooseFromLayout, LAYOUT, layoutBlobPath, parseLayoutMarker } from '../oci/layout.js';
 import { DOCUMENT_BYTES_MAX } from '../store/blobs.js';
 import type { ImageRecord } from '../store/images.js';
@@ -33,10 +34,10 @@ async function readSmall(file: string, what: string): Promise<Buffer> {
   return await handle.readFile();
 }
 
-/** Takes an image of the OCI layout in `dir` into the store; `tag` chooses among several. */
+/** Takes an image of the OCI layout in `dir` into the store; tag and digest choose among several. */
 export async function importLayout(
   store: Store,
-  { dir, tag }: { readonly dir: string; readonly tag?: string },
+  { dir, tag, digest }: Omit<Extract<ImageSource, { kind: 'oci' }>, 'kind'>,
   options: ImportOptions,
 ): Promise<ImageRecord> {
   const what = `OCI layout '${dir}'`;
@@ -54,7 +55,7 @@ export async function importLayout(
     stored += size;
     options.onProgress?.(stored);
   };
-  return await importManifest(store, chooseFromLayout(index, tag, what), {
+  return await importManifest(store, chooseFromLayout(index, { tag, digest }, what), {
     ...options,
     fetch,
     what,

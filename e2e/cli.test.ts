@@ -228,6 +228,19 @@ describe('the command line', () => {
     assert.equal(exitCode, 1);
   });
 
+  test('run and mount serve the files by libfuse where they are told to', async (t) => {
+    if (!requires(t, ...NEEDS, 'package:fuse-native', 'library:libfuse.so.2')) return;
+    await ok('build', '-q', '-t', 'app', context);
+    const channel = ['--fuse-channel', 'libfuse'];
+    // Libfuse hides an open file that is removed under another name.
+    const script = 'cat /greeting; exec 3>/open; rm /open; ls -A / | grep -c fuse_hidden';
+    const asRoot = ['-u', '0', 'app', 'sh', '-c', script];
+    assert.equal(await ok('run', ...channel, ...asRoot), 'hello\n1\n');
+    assert.equal((await run('run', '--fuse-channel', 'device', ...asRoot)).stdout, 'hello\n0\n');
+    assert.equal(await ok('mount', ...channel, 'app', '--', 'cat', 'greeting'), 'hello\n');
+    assert.equal((await run('run', '--fuse-channel', 'x', 'app')).exitCode, 2);
+  });
+
   test('unpack writes the files of an image', async (t) => {
     if (!requires(t, ...NEEDS)) return;
     await ok('build', '-q', '-t', 'app', context);

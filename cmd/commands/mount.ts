@@ -8,6 +8,7 @@ import { defineCommand, word, type Command, type CommandContext } from '../comma
 import { findImage } from '../image.js';
 import { MOUNT_TYPE } from '../../src/overlay/server-messages.js';
 import { withMountedImage, type MountedImage } from '../../src/build/mounted-image.js';
+import { FUSE_CHANNEL_OPTION } from '../fuse-channel.js';
 import { enterNamespaces } from '../namespaces.js';
 import { openStore } from '../store.js';
 
@@ -81,7 +82,7 @@ export const mountCommand: Command = defineCommand({
     image: { describe: 'an image of the store' },
     directory: { describe: 'where [a temporary directory]', optional: true },
   },
-  options: {},
+  options: { 'fuse-channel': FUSE_CHANNEL_OPTION },
   epilogue:
     'tsbuild mount IMAGE [DIR] [-- COMMAND]\n' +
     'The command ($SHELL if there is none) starts in the mounted image, which only it sees;\n' +
@@ -97,7 +98,8 @@ export const mountCommand: Command = defineCommand({
     const { image, name } = await findImage(store, word(args, 'image'));
     const { log, signal } = context;
     using _guard = isForeground ? await prepareForeground(mountpoint, context) : undefined;
-    const mount = { store, image, mountpoint, writable: false, log, signal };
+    const channel = args.options['fuse-channel'];
+    const mount = { store, image, mountpoint, writable: false, channel, log, signal };
     return await withMountedImage(mount, async (mounted) => {
       const argv = passedOn.length > 0 ? passedOn : [context.env['SHELL'] ?? '/bin/sh'];
       if (!isForeground) return await runThere(argv, mounted, context);

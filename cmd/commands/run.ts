@@ -4,6 +4,7 @@ import { UserError } from '../../src/util/errors.js';
 import { defineCommand, word, type Command, type CommandContext, type Parsed } from '../command.js';
 import { findImage } from '../image.js';
 import { withMountedImage, type MountedImage } from '../../src/build/mounted-image.js';
+import { FUSE_CHANNEL_OPTION } from '../fuse-channel.js';
 import { enterNamespaces } from '../namespaces.js';
 import { parsePairs } from '../pairs.js';
 import { openStore } from '../store.js';
@@ -17,6 +18,7 @@ const OPTIONS = {
   workdir: { type: 'string', alias: 'w', describe: "Directory to start in [the image's]" },
   entrypoint: { type: 'string', describe: "Program instead of the image's; '' for none" },
   network: { type: 'string', choices: ['host', 'none'], describe: 'Its network [host]' },
+  'fuse-channel': FUSE_CHANNEL_OPTION,
 } as const;
 
 type Options = Parsed<typeof OPTIONS>;
@@ -116,7 +118,8 @@ export const runCommandCommand: Command = defineCommand({
     await using store = await openStore(context);
     const { image } = await findImage(store, word(args, 'image'));
     const { log, signal, env } = context;
-    const mount = { store, image, writable: true, synthetic: MOUNT_POINTS, log, signal };
+    const channel = args.options['fuse-channel'];
+    const mount = { store, image, writable: true, synthetic: MOUNT_POINTS, channel, log, signal };
     return await withMountedImage(mount, async (mounted) => {
       const spec = await specOf(mounted, image.config.config, args, { store, env });
       return (await execute(spec, mounted.signal, context)).exitCode;

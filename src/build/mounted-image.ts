@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { LayerId } from '../layer/types.js';
 import type { MountPoint } from '../exec/run-spec.js';
+import type { FuseChannel } from '../overlay/server-messages.js';
 import type { StoredImage } from '../store/stored-image.js';
 import type { Store } from '../store/store.js';
 import type { LogTarget } from '../util/log.js';
@@ -16,6 +17,8 @@ export interface MountImage {
   readonly writable: boolean;
   /** Paths that the sandbox mounts over. */
   readonly synthetic?: readonly MountPoint[];
+  /** Left out: `/dev/fuse`. */
+  readonly channel?: FuseChannel | undefined;
   readonly log: LogTarget | undefined;
   readonly signal: AbortSignal;
 }
@@ -31,14 +34,14 @@ export interface MountedImage {
 
 /** Mounts an image, its layers unpacked where needed, for as long as `work` takes. */
 export async function withMountedImage<T>(
-  { store, image, mountpoint: given, writable, synthetic, log, signal }: MountImage,
+  { store, image, mountpoint: given, writable, synthetic, channel, log, signal }: MountImage,
   work: (mounted: MountedImage) => Promise<T>,
 ): Promise<T> {
   const [{ OverlayServer }, { ensureLayers }] = await Promise.all([
     import('../overlay/overlay-server.js'),
     import('../store/unpack-layers.js'),
   ]);
-  await using server = OverlayServer.start({ log });
+  await using server = OverlayServer.start({ log, channel });
   const layers = await ensureLayers(store, image.layers, { signal });
   using area = store.work.create();
   const mountpoint = given ?? path.join(area.path, 'root');

@@ -27,9 +27,10 @@ export async function runCall(
     for (const line of lines) context.print(escapeControls(line));
   };
   const printJson = (value: object): void => context.print(JSON.stringify(value, null, 2));
+  const warn = (line: string): void => context.warn(line);
   switch (what) {
     case 'check':
-      return await runCheck({ options, deps, isJson, print, printJson });
+      return await runCheck({ options, deps, isJson, print, printJson, warn });
     case 'targets': {
       const targets = targetsOf(options);
       if (isJson) printJson({ targets: targets.map(targetJson), sources: [encoded(buildfile)] });
@@ -52,12 +53,14 @@ async function runCheck({
   isJson,
   print,
   printJson,
+  warn,
 }: {
   options: CheckOptions;
   deps: Pick<BuildDeps, 'store' | 'registry' | 'signal'>;
   isJson: boolean;
   print: (lines: readonly string[]) => void;
   printJson: (value: object) => void;
+  warn: (line: string) => void;
 }): Promise<number> {
   const { checkBuild } = await import('../src/build/check.js');
   const { buildfile } = options;
@@ -65,7 +68,10 @@ async function runCheck({
     { filename: buildfile.path ?? STDIN_NAME, language: 'Dockerfile', data: encoded(buildfile) },
   ];
   try {
-    const { warnings } = await checkBuild(options, deps);
+    const { warnings, unsettled } = await checkBuild(options, deps);
+    for (const image of new Set(unsettled.map((each) => each.image))) {
+      warn(`note: the base image "${image}" cannot be had: what it sets is not checked`);
+    }
     if (isJson) printJson({ warnings: warnings.map(warningJson), sources });
     else print(checkLines(warnings, buildfile));
     return warnings.length === 0 ? EXIT.ok : EXIT.failed;

@@ -40,7 +40,7 @@ export async function lintBuild(given: LintBuild): Promise<LintResult> {
   }
   const first = lintBuildfile(given.buildfile, { ...given.inputs, baseOf });
   if (first.unsettled.length === 0 || given.pull === 'never') return first;
-  for (const index of first.unsettled) {
+  for (const { index } of first.unsettled) {
     const base = await remoteBase(given, index);
     if (base !== undefined) bases.set(index, base);
   }

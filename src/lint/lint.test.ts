@@ -263,7 +263,10 @@ test('what depends on an unknown base image is not reported, and the stage is na
   const text = 'FROM a\nCOPY $x y\nFROM b\nCOPY c d\nFROM e\nCMD f';
   const buildfile = parseBuildfileSyntax(text, 'f');
   const { warnings, unsettled } = lintBuildfile(buildfile, { ...INPUTS, baseOf: () => undefined });
-  assert.deepEqual(unsettled, [0, 2]);
+  assert.deepEqual(unsettled, [
+    { index: 0, image: 'a' },
+    { index: 2, image: 'e' },
+  ]);
   assert.deepEqual(
     warnings.map(({ rule }) => rule),
     ['JSONArgsRecommended'],

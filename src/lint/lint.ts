@@ -40,8 +40,8 @@ export interface LintResult {
   readonly warnings: readonly LintWarning[];
   /** Whether the file asks that warnings end the build. */
   readonly isError: boolean;
-  /** Stages of which more could be said if their base image were known. */
-  readonly unsettled: readonly number[];
+  /** Stages of which more could be said if their base image were known; `image` as written. */
+  readonly unsettled: readonly { readonly index: number; readonly image: string }[];
 }
 
 /** Names the options that take the place of the directive. */
@@ -84,7 +84,7 @@ export function checkOptionsOf(
 
 /** Goes through the stages; one that is FROM another begins with what that one has. */
 class StageChecks {
-  readonly unsettled: number[] = [];
+  readonly unsettled: { index: number; image: string }[] = [];
   readonly #buildfile: Buildfile;
   readonly #inputs: LintInputs;
   readonly #scope: FromScope;
@@ -115,10 +115,11 @@ class StageChecks {
     const facts = { hasShell: base?.hasShell ?? false, hasWorkdir: false, ...parent?.facts };
     this.#ends.set(index, { values, facts });
     const seen = new Map<Instruction['kind'], Instruction>();
+    let isSettled = true;
     for (const instruction of stage.instructions) {
-      const isSettled = this.#checkOne(instruction, { values, facts, seen, report });
-      if (!isSettled && isAsked && !this.unsettled.includes(index)) this.unsettled.push(index);
+      isSettled = this.#checkOne(instruction, { values, facts, seen, report }) && isSettled;
     }
+    if (!isSettled && isAsked) this.unsettled.push({ index, image: stage.from.image });
   }
 
   /** False: what was found depends on a base image that is not known. */

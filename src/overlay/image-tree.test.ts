@@ -46,6 +46,22 @@ test('resolve() follows symlinks inside the root only', (t) => {
   );
 });
 
+test('resolve() and mkdirs() stay below another root', (t) => {
+  const fixture = new LayerFixture(t);
+  using overlay = fixture.open([fixture.step([], populate)], fixture.newId());
+  const tree = new ImageTree(overlay);
+  const root = tree.mkdirs(name('/srv/root'), META);
+  const at = (path: string): TreeNode | undefined =>
+    tree.resolve(name(path), { followLast: true, root });
+  tree.makeNode(root, name('up'), META, { kind: 'symlink', target: name('../../../etc') });
+  tree.makeNode(root, name('abs'), META, { kind: 'symlink', target: name('/etc') });
+  assert.equal(at('/..'), root);
+  assert.equal(at('up/passwd'), undefined);
+  const made = tree.mkdirs(name('/up/../../new/../x'), META, root);
+  assert.equal(made, find(tree, '/srv/root/x'));
+  assert.equal(tree.mkdirs(name('abs'), META, root), find(tree, '/srv/root/etc'));
+});
+
 test('the image tree reads, digests and limits files', async (t) => {
   const fixture = new LayerFixture(t);
   using overlay = fixture.open([fixture.step([], populate)]);
@@ -87,6 +103,20 @@ test('the image tree makes and copies, sharing contents of lower layers', async 
   ]);
   const sh = lines.find((line) => line.startsWith('/opt/real/deep/er/usr/bin/sh'));
   assert.match(sh ?? '', / 100755 5:6 .*=\/opt\/real\/deep\/er\/usr\/bin\/dash/);
+});
+
+test('writeFile() leaves holes where there are zeros', async (t) => {
+  const fixture = new LayerFixture(t);
+  const [zeros, page] = [Buffer.alloc(1024 * 1024), Buffer.alloc(4096, 7)];
+  for (const chunks of [[zeros, page, zeros], [page, zeros, page], [zeros], [Buffer.alloc(10)]]) {
+    using overlay = fixture.open([], fixture.newId());
+    const tree = new ImageTree(overlay);
+    const node = await tree.writeFile(tree.root, name('f'), META, chunks);
+    const whole = Buffer.concat(chunks);
+    assert.equal(node.size, whole.length);
+    assert(tree.readAll(node, whole.length).equals(whole));
+    assert.equal(node.mtimeSec, 77);
+  }
 });
 
 test('mtimeMax bounds what a commit records', async (t) => {

@@ -17,6 +17,7 @@ import type { CacheMountKey } from '../store/cache-mounts.js';
 import type { Cleanup } from '../util/cleanup.js';
 import { UserError } from '../util/errors.js';
 import type { MountFiles } from './bind-source.js';
+import type { ContextSource } from './context.js';
 import { partOf, wholeState } from './bind-source.js';
 import { openOverlay } from './image-access.js';
 import { ImageFiles } from './image-files.js';
@@ -30,12 +31,17 @@ const SSH_SOCKET = '/run/buildkit/ssh_agent.';
 const CACHE_NAMESPACE_ARG = 'BUILDKIT_CACHE_MOUNT_NS';
 export const CACHE_OWNER = { mode: 0o755, uid: 0, gid: 0 } as const;
 
-/** Where a `from` leads: the files of a stage or an image. */
-export interface FromFiles {
-  readonly state: StageState;
-  /** For messages. */
-  readonly what: string;
-}
+/** What a `from` of COPY or of a mount means. */
+export type FromSource =
+  /** A stage, an image, or a context that was fetched. */
+  | {
+      readonly kind: 'state';
+      readonly state: StageState;
+      /** For messages. */
+      readonly what: string;
+    }
+  /** A context that is a directory of this machine. */
+  | { readonly kind: 'directory'; readonly directory: ContextSource };
 
 /** A mount with its place, and with the files that it shows or begins with. */
 export type PreparedMount =
@@ -73,7 +79,7 @@ export interface PrepareMounts {
   readonly state: StageState;
   readonly mounts: readonly RunMount[];
   /** By mount: where its `from` leads; undefined: it has none. */
-  readonly from: readonly (FromFiles | undefined)[];
+  readonly from: readonly (FromSource | undefined)[];
   /** Closes what the prepared mounts read from. */
   readonly cleanup: Cleanup;
 }
@@ -172,15 +178,18 @@ async function filesOf(
     cleanup,
   }: {
     mount: BindMount | CacheMount;
-    files: FromFiles | undefined;
+    files: FromSource | undefined;
     cleanup: Cleanup;
   },
 ): Promise<MountFiles> {
-  if (files === undefined) return await partOf(session, await session.context.open(), mount.source);
-  if (path.posix.join('/', mount.source) === '/') return wholeState(files.state);
+  const { source } = mount;
+  if (files === undefined) return await partOf(session, await session.context.open(), source);
+  if (files.kind === 'directory') {
+    return await partOf(session, await files.directory.open(), source);
+  }
+  if (path.posix.join('/', source) === '/') return wholeState(files.state);
   const overlay = cleanup.use(openOverlay(session, files.state));
-  const image = new ImageFiles(new ImageTree(overlay), files.what);
-  return await partOf(session, image, mount.source);
+  return await partOf(session, new ImageFiles(new ImageTree(overlay), files.what), source);
 }
 
 /** As in BuildKit, another beginning or another owner makes another cache of the same id. */

@@ -7,7 +7,6 @@ import { assertNever } from '../util/assert.js';
 import { Cleanup } from '../util/cleanup.js';
 import { editContainer } from '../oci/edit-config.js';
 import { nextWorkdir } from './container-settings.js';
-import type { ContextSource } from './context.js';
 import type { Vertex } from './events.js';
 import { copyHistory, runHistory } from './history.js';
 import { openOverlay } from './image-access.js';
@@ -16,7 +15,7 @@ import type { FilesOf } from './plan.js';
 import { resolveFrom, resolveMountFrom } from './plan.js';
 import { explainFailure, positionedAsync } from './positioned.js';
 import type { RunningVertex } from './progress.js';
-import type { PrepareMounts } from './run-mounts.js';
+import type { FromSource, PrepareMounts } from './run-mounts.js';
 import { parseMounts, prepareMounts } from './run-mounts.js';
 import { visibleArgs, withoutCredentials } from './scope.js';
 import { InlineFiles } from './inline-files.js';
@@ -79,22 +78,11 @@ function guardCached(
   );
 }
 
-/** The files of a stage, an image, or a context that was fetched. */
-interface StateSource {
-  readonly kind: 'state';
-  readonly state: StageState;
-  /** For messages. */
-  readonly what: string;
-}
-
-/** What a COPY's `--from` means. A directory is read in place, as the build context is. */
-type CopySource = StateSource | { readonly kind: 'directory'; readonly directory: ContextSource };
-
 interface Work {
   readonly instruction: FileInstruction;
   readonly place: Place;
   readonly running: RunningVertex;
-  readonly source: CopySource | undefined;
+  readonly source: FromSource | undefined;
   readonly mounts: MountsOf;
   /** Ends with the step. */
   readonly cleanup: Cleanup;
@@ -110,25 +98,34 @@ async function mountsOf(
   instruction: FileInstruction,
 ): Promise<MountsOf> {
   if (instruction.kind !== 'run') return { mounts: [], from: [] };
-  const { stages, planned, resolve, escape } = run;
-  const { contexts } = run.session;
+  const { session, stages, planned, escape } = run;
+  const { contexts } = session;
   const mounts = parseMounts(instruction, state, escape);
   const from = mounts.map(async (mount) => {
     if (!('from' in mount) || mount.from === undefined) return undefined;
-    const files = resolveMountFrom(mount.from, { stages, index: planned.stage.index, contexts });
-    return { state: await resolve(files, undefined), what: whatOf(files, stages) };
+    const at = { stages, index: planned.stage.index, contexts };
+    return await sourceFrom(run, resolveMountFrom(mount.from, at));
   });
   return { mounts, from: await Promise.all(from) };
 }
 
 /** Waits for the stage or image that a COPY copies from; undefined: the build context. */
 async function sourceOf(
-  { session, stages, planned, resolve }: StageRun,
+  run: StageRun,
   instruction: FileInstruction,
-): Promise<CopySource | undefined> {
+): Promise<FromSource | undefined> {
   if (instruction.kind !== 'copy' || instruction.from === undefined) return undefined;
+  const { session, stages, planned } = run;
   const { contexts } = session;
-  const files = resolveFrom(instruction.from, { stages, index: planned.stage.index, contexts });
+  const at = { stages, index: planned.stage.index, contexts };
+  return await sourceFrom(run, resolveFrom(instruction.from, at));
+}
+
+/** Waits for what a `from` means. A directory is read in place, as the build context is. */
+async function sourceFrom(
+  { session, stages, resolve }: StageRun,
+  files: FilesOf,
+): Promise<FromSource> {
   if (files.kind === 'context' && files.context.kind === 'directory') {
     const directory = session.directories.get(session, files.context.path, files.name);
     return { kind: 'directory', directory };
@@ -208,7 +205,7 @@ const NO_FILES = new InlineFiles([], 0);
 async function copyFromImage(
   session: Session,
   step: CopyStep,
-  { place, running, source }: Work & { source: StateSource },
+  { place, running, source }: Work & { source: Extract<FromSource, { kind: 'state' }> },
 ): Promise<StepResult> {
   return await knownOr(session, running, definitionParts(session, step, source.state), async () => {
     using overlay = openOverlay(session, source.state);

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'node:test';
 import { parseBuildfileSyntax } from '../dockerfile/buildfile.js';
 import { parseIgnore } from '../dockerfile/ignore.js';
@@ -195,6 +197,15 @@ test('there are 22 rules, each with a case that it finds and one that it does no
   for (const [rule, cases] of Object.entries(CASES)) {
     const finds = cases.filter(([, ...found]) => found.some((each) => each.startsWith(rule)));
     assert.ok(finds.length > 0 && finds.length < cases.length, rule);
+  }
+});
+
+test('docs/language.md has every rule, and what it wants', () => {
+  const docs = readFileSync(join(import.meta.dirname, '../../../docs/language.md'), 'utf8');
+  for (const [rule, { description, experimental }] of Object.entries(LINT_RULES)) {
+    const row = docs.split('\n').find((line) => line.startsWith(`| \`${rule}\` `)) ?? '';
+    const mark = experimental === true ? ' (experimental)' : '';
+    assert.equal(row.split('|')[2]?.trim(), description + mark, rule);
   }
 });
 

@@ -39,11 +39,13 @@ const PATH = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const TAG = /^\w[\w.-]{0,127}$/;
 const TAG_LENGTH_MAX = 128;
 
+const USUAL_HINT = 'write NAME, NAME:TAG or HOST/NAME:TAG';
+
 /** Parses and normalises a reference; UserError TSB_REFERENCE says what is wrong with it. */
 export function parseReference(text: string): Reference {
-  const refuse = (found: string, hint?: string): UserError =>
+  const refuse = (found: string, hint = USUAL_HINT): UserError =>
     new UserError('TSB_REFERENCE', `Cannot parse image name ${JSON.stringify(text)}: ${found}`, {
-      ...(hint !== undefined && { hint }),
+      hint,
     });
   if (text === '') throw refuse('it is empty', 'for example debian:bookworm');
   if (/^[a-f0-9]{64}$/.test(text)) {

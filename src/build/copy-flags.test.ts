@@ -154,6 +154,11 @@ const TREES: readonly (readonly [name: string, text: string, want: readonly stri
     ],
   ],
   [
+    'a heredoc comes behind paths',
+    'COPY <<package.json package.json /d/\nx\npackage.json',
+    ['/d 755 0:0 dir', '/d/package.json 644 0:0 "x\\n"'],
+  ],
+  [
     'a directory that exists keeps its owner and mode',
     'COPY --chown=1:2 --chmod=700 package.json /d/\nCOPY packages/b/docs /d',
     ['/d 700 1:2 dir', '/d/package.json 700 1:2 "0"', '/d/x.md 644 0:0 "bx"'],
@@ -188,6 +193,8 @@ const REFUSED: readonly (readonly [text: string, message: RegExp, hint?: RegExp]
   ['COPY --parents --exclude=**/x.md packages/b/docs/x.md /', /not found/, /--exclude leaves/],
   ['COPY --parents packages/emty /', /not found/, /Did you mean "packages.empty"/],
   ['COPY none/*.txt /', /"none\/\*\.txt": not found/],
+  ['COPY <<.. /d/\nx\n..', /found heredoc "..", want the name of a file/],
+  ['COPY <<a/b /d/\nx\na/b', /found heredoc "a\/b"/],
   ['COPY package.json /.wh.x', /Cannot copy to "\/.wh.x": found ".wh."/, /Rename the file/],
   ['COPY --exclude=[ packages /', /Cannot match pattern "\["/],
   ['COPY pack[ /', /Cannot match pattern/],

@@ -55,7 +55,7 @@ export async function gatherCopy<Node>(
   const unpack = instruction.kind === 'add' && (instruction.unpack ?? true);
   const options: GatherOptions = { signal: session.signal, unpack, filter: { exclude } };
   const groups: CopyGroup[] = [];
-  for (const source of instruction.sources) {
+  for (const source of pathsFirst(instruction.sources)) {
     if (source.kind === 'inline') {
       const inline = new InlineFiles([source], session.createdMs());
       const match = { path: byteNameOf(source.name), node: source };
@@ -77,6 +77,13 @@ export async function gatherCopy<Node>(
     session.progress.warn({ message, source: instruction.source });
   }
   return { ...step, groups, changeMode };
+}
+
+/** The order in which sources are copied: a heredoc replaces a file of its name. */
+function pathsFirst(sources: readonly CopySource[]): CopySource[] {
+  const [paths, inline] = [[], []] as [CopySource[], CopySource[]];
+  for (const source of sources) (source.kind === 'path' ? paths : inline).push(source);
+  return [...paths, ...inline];
 }
 
 /** `--parents`: what matches below the pivot, with the directories above it. */

@@ -93,6 +93,15 @@ function parseSourcesAndDestination(request: Request): {
     );
   }
   const bodies = [...request.heredocs];
+  const unusable = bodies.find(({ name }) => /^\.{0,2}$|[/\0]/.test(name));
+  if (unusable !== undefined) {
+    throw malformed(
+      request,
+      `found heredoc "${unusable.name}", want the name of a file`,
+      `Write ${request.keyword} <<NAME DESTINATION: the file gets that name`,
+      unusable.name,
+    );
+  }
   const sources = words
     .slice(0, -1)
     .map((word): CopySource => inlineSource(word, bodies) ?? { kind: 'path', path: word });

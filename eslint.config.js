@@ -15,7 +15,7 @@ const IMPORTS = {
   'fuse-native': ['util', 'sys', 'fuse'],
   layer: ['util', 'sys'],
   secrets: ['util', 'sys', 'layer'],
-  overlay: ['util', 'sys', 'fuse', 'fuse-native', 'layer'],
+  overlay: ['util', 'sys', 'fuse', 'fuse-native', 'layer', 'secrets'],
   upperdir: ['util', 'sys', 'fuse', 'fuse-native', 'layer', 'overlay'],
   tar: ['util', 'sys', 'layer', 'oci'],
   store: ['util', 'sys', 'layer', 'oci', 'tar', 'overlay'],

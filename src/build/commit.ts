@@ -10,6 +10,7 @@ import { parsePlatform, platformMatches, shortPlatform, type Platform } from '..
 import type { Reference } from '../oci/reference.js';
 import type { ImageRecord } from '../store/images.js';
 import type { Store } from '../store/store.js';
+import { redactUrls } from '../util/redact.js';
 import type { Annotation, AnnotationTarget } from './options.js';
 import type { Session } from './session.js';
 import type { StageLayer, StageState } from './state.js';
@@ -78,7 +79,7 @@ async function configOf(session: Session, state: StageState): Promise<ImageConfi
     createdMs = step.createdMs ?? createdMs;
     config = addStep(config, {
       diffId: (await layer?.digest)?.diffId,
-      history: { created_by: createdBy, comment: HISTORY_COMMENT },
+      history: { created_by: redactUrls(createdBy), comment: HISTORY_COMMENT },
       created: timeText(createdMs),
     });
   }

@@ -12,6 +12,7 @@ import {
   proxyEnvironment,
   setEnv,
   visibleArgs,
+  withoutCredentials,
 } from './scope.js';
 
 const SOURCES: ArgSources = {
@@ -80,4 +81,20 @@ test('proxy arguments are passed on, others are not', () => {
 test('parseEnv() and formatEnv() are inverse, and keep = in values', () => {
   const entries = ['PATH=/bin', 'OPTS=a=b', 'EMPTY='];
   assert.deepEqual(formatEnv(parseEnv(entries)), entries);
+});
+
+test('withoutCredentials() leaves out those of proxies, but what ENV says', () => {
+  const proxies = {
+    http_proxy: 'http://user:pass@proxy:3128/',
+    HTTPS_PROXY: 'user:pass@proxy',
+    NO_PROXY: 'localhost',
+    ALL_PROXY: 'http://own:pass@proxy',
+    OTHER: 'http://user:pass@host',
+  };
+  const scope = setEnv(EMPTY_SCOPE, { ALL_PROXY: proxies.ALL_PROXY });
+  assert.deepEqual(withoutCredentials(scope, proxies), {
+    ...proxies,
+    http_proxy: 'http://***@proxy:3128/',
+    HTTPS_PROXY: '***@proxy',
+  });
 });

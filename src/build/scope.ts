@@ -1,3 +1,5 @@
+import { redactUrls } from '../util/redact.js';
+
 /**
  * The variables that an instruction sees: of an ENV and an ARG of the same name, the later one
  * (docs/decisions.md). Both reach a RUN's environment, only ENV reaches the image.
@@ -96,6 +98,27 @@ export function declaredArgs(scope: Scope): Record<string, string> {
 /** The variables that a RUN's result depends on: what the key holds. */
 export function keyedEnvironment(scope: Scope): Record<string, string> {
   return { ...visibleArgs(scope), ...scope.env, ...scope.over };
+}
+
+/**
+ * The variables without the credentials of proxies that arguments name: those change without a
+ * change of the result, and are nobody's business. What ENV says is a part of the image.
+ */
+export function withoutCredentials(
+  { env }: Scope,
+  variables: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const shown = { ...variables };
+  for (const name of PROXY_ARGS) {
+    const value = own(variables, name);
+    if (value !== undefined && value !== own(env, name)) shown[name] = redactProxy(value);
+  }
+  return shown;
+}
+
+/** A proxy may be written without `http://`. */
+function redactProxy(value: string): string {
+  return redactUrls(value).replace(/^[^/]*@/, '***@');
 }
 
 /** The proxy arguments of the command line that reach every RUN. */

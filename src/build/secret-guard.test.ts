@@ -163,3 +163,21 @@ test('build arguments that look like secrets are warned of', async (t) => {
     'Build argument "NPM_TOKEN" looks like a secret: the image\'s history keeps its value',
   ]);
 });
+
+test('credentials of URLs are in no history, those of proxies in no record', async (t) => {
+  const builds = await TestBuilds.create(t);
+  const buildfile = 'FROM scratch\nARG http_proxy\nARG REPO\nLABEL repo=$REPO\n';
+  const buildArgs = {
+    http_proxy: `user:${TOKEN}@proxy`,
+    REPO: `https://user:${TOKEN}@example.org/repo`,
+  };
+  await builds.build(buildfile, { buildArgs });
+  const { config } = await builds.image();
+  const created = (config.history ?? []).map((entry) => entry.created_by);
+  assert.deepEqual(created, [
+    'ARG http_proxy=***@proxy',
+    'ARG REPO=https://***@example.org/repo',
+    'LABEL repo=https://***@example.org/repo',
+  ]);
+  assert.equal(config.config?.Labels?.['repo'], buildArgs.REPO);
+});

@@ -114,6 +114,12 @@ export class SecretGuard {
     return this.#maskPatterns.length === 0 ? undefined : new OutputMask(this.#maskPatterns);
   }
 
+  /** What a log must not have, in Base64: for processes that write one. */
+  get hidden(): string[] {
+    this.#load();
+    return this.#maskPatterns.map(({ bytes }) => bytes.toString('base64'));
+  }
+
   async #searchLayer(dir: string, { lowers, source }: GuardedLayer): Promise<Finding[]> {
     const patterns = this.#load();
     if (patterns.length === 0) return [];

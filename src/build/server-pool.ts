@@ -50,6 +50,11 @@ export class ServerPool implements AsyncDisposable {
     this.#runs = runs;
   }
 
+  /** Whether the servers log every operation, with names. */
+  get logsNames(): boolean {
+    return this.#server.log?.level === 'trace';
+  }
+
   /** Starts what the next RUN needs, unless there is none or that has been done. */
   prestart(): void {
     if (this.#runs <= 0) return;

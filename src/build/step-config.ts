@@ -7,7 +7,7 @@ import { healthcheckEdit } from './healthcheck.js';
 import { argvHistory, listHistory, pairsHistory } from './history.js';
 import { positioned } from './positioned.js';
 import type { ArgSources } from './scope.js';
-import { declareArg, formatEnv, lookUp, setEnv } from './scope.js';
+import { declareArg, formatEnv, lookUp, setEnv, withoutCredentials } from './scope.js';
 import type { StageState } from './state.js';
 import { withStep } from './state.js';
 
@@ -112,7 +112,9 @@ function declareArgs(
         : expandPart(instruction, defaultValue, (variable) => lookUp(now, variable), escape);
     scope = declareArg(scope, { name, fallback, sources });
     const value = scope.args[name];
-    words.push(value === undefined ? name : `${name}=${value}`);
+    const args = value === undefined ? {} : { [name]: value };
+    const { [name]: shown } = withoutCredentials(scope, args);
+    words.push(shown === undefined ? name : `${name}=${shown}`);
   }
   const createdBy = `ARG ${words.join(' ')}`;
   return withStep(state, { createdBy, createdMs: undefined, layer: undefined }, { scope });

@@ -25,6 +25,7 @@ import type { PreparedMount } from './run-mounts.js';
 import { mountParts } from './run-mounts.js';
 import type { Entitlement } from './run-settings.js';
 import { DEFAULT_PATH, keyedEnvironment, proxyEnvironment, visibleArgs } from './scope.js';
+import { withoutCredentials } from './scope.js';
 import type { Session } from './session.js';
 import type { StageState } from './state.js';
 import { lowersOf } from './state.js';
@@ -50,8 +51,8 @@ export function runParts(session: Session, step: RunStep): KeyParts {
   return [
     ['parent', state.key],
     ['instruction', ['RUN', command.form, ...text]],
-    ['args', sortedPairs(visibleArgs(state.scope))],
-    ['env', sortedPairs(keyedEnvironment(state.scope))],
+    ['args', sortedPairs(withoutCredentials(state.scope, visibleArgs(state.scope)))],
+    ['env', sortedPairs(withoutCredentials(state.scope, keyedEnvironment(state.scope)))],
     ['user', config?.User ?? ''],
     ['workdir', config?.WorkingDir ?? '/'],
     ['network', networkOf(session, instruction)],
@@ -95,6 +96,7 @@ export async function executeRun(
       synthetic: [...MOUNT_POINTS, ...opened.synthetic],
       mountpoint,
       upperdir,
+      ...(session.servers.logsNames && { hidden: session.guard.hidden }),
     });
     const output = new RunOutput(session.guard, running);
     const spec = specOf(session, step, { rootfs: mountpoint, user, opened });
@@ -149,6 +151,9 @@ function specOf(
     ...(hosts.length > 0 && { hosts: formatHosts(RUN_HOSTNAME, hosts) }),
     mounts: opened.mounts,
     ulimits,
+    hasSecrets:
+      Object.keys(opened.secretEnv).length > 0 ||
+      opened.mounts.some(({ kind }) => kind === 'secret'),
     ...(shmSizeBytes !== undefined && { shmSizeBytes }),
     insecure: instruction.security === 'insecure',
     ...(command.form === 'script' && { scripts: { [command.name]: command.text } }),

@@ -2,8 +2,8 @@ import { CAP, capget, capabilitySet, capset, clearAmbientSet } from '../sys/cred
 import { limitBoundingSet, setgroups, setresgid, setresuid } from '../sys/credentials.js';
 import { joinNewSessionKeyring } from '../sys/keyring.js';
 import { RLIMIT_NOFILE, getrlimit, setrlimit } from '../sys/rlimit.js';
-import type { RunUser, Ulimit } from './run-spec.js';
-import { setUlimit } from './ulimits.js';
+import type { RunSpec, RunUser } from './run-spec.js';
+import { forbidCoreDumps, setUlimit } from './ulimits.js';
 
 /** Docker's default set. Source: moby, oci/caps/defaults.go. */
 export const RUN_CAPABILITIES: readonly number[] = [
@@ -20,9 +20,12 @@ export const RUN_CAPABILITIES: readonly number[] = [
 const OPEN_FILES_SOFT = 1024n;
 const UMASK = 0o022;
 
+type RunLimits = Pick<RunSpec, 'ulimits' | 'hasSecrets'>;
+
 /** Sets the limits and the umask that a command starts with. */
-export function limitResources(ulimits: readonly Ulimit[] = []): void {
+export function limitResources({ ulimits = [], hasSecrets = false }: RunLimits = {}): void {
   process.umask(UMASK);
+  if (hasSecrets) forbidCoreDumps();
   const { hard } = getrlimit(RLIMIT_NOFILE);
   setrlimit(RLIMIT_NOFILE, { soft: hard < OPEN_FILES_SOFT ? hard : OPEN_FILES_SOFT, hard });
   for (const ulimit of ulimits) setUlimit(ulimit);

@@ -83,6 +83,8 @@ export interface RunSpec {
    */
   readonly mounts?: readonly SandboxMount[];
   readonly ulimits?: readonly Ulimit[];
+  /** There are secrets in its memory: no core dumps, unless `ulimits` asks for them. */
+  readonly hasSecrets?: boolean;
   /** Of /dev/shm; 64 MiB by default. */
   readonly shmSizeBytes?: number;
   /** All capabilities that this process has, and nothing of the kernel hidden or read-only. */

@@ -52,7 +52,7 @@ function main(): void {
   report({ kind: 'rooted', pid });
   if (read() !== 'go') throw new Error('Cannot go on without the init');
   step(`enter working directory "${spec.cwd}"`, () => chdir(spec.cwd));
-  step('set the limits', () => limitResources(spec.ulimits));
+  step('set the limits', () => limitResources(spec));
   giveStreams(spec);
   const { uid, gid } = spec.user;
   step(`become user ${uid}:${gid}`, () => becomeUser(spec.user, spec));

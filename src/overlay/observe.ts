@@ -3,6 +3,8 @@ import { LoggingFileSystem, type OperationLogger } from '../fuse/filesystems/log
 import { STDERR_LOGGER } from '../fuse/server/serve.js';
 import type { FuseLogger } from '../fuse/server/session.js';
 import { StatsFileSystem } from '../fuse/filesystems/stats-filesystem.js';
+import { maskText, type MaskedBytes } from '../secrets/output-mask.js';
+import { byteName, escapeName } from '../util/byte-name.js';
 import { openLogger, type LogTarget, type Logger } from '../util/log.js';
 import { AccessRecorder } from './access-recorder.js';
 import { OverlayFileSystem } from './overlay-filesystem.js';
@@ -51,7 +53,9 @@ export function observe(overlay: Overlay, request: MountRequest, log: ServerLog)
   if (request.stats === true || log.figures !== undefined) {
     fileSystem = stats = new StatsFileSystem(fileSystem);
   }
-  if (log.operations !== undefined) fileSystem = new LoggingFileSystem(fileSystem, log.operations);
+  if (log.operations !== undefined) {
+    fileSystem = new LoggingFileSystem(fileSystem, hiding(log.operations, request.hidden));
+  }
   return {
     fileSystem,
     finish: () => {
@@ -64,4 +68,26 @@ export function observe(overlay: Overlay, request: MountRequest, log: ServerLog)
       };
     },
   };
+}
+
+/** The logger without these texts in its records. */
+function hiding(logger: OperationLogger, hidden: readonly string[] = []): OperationLogger {
+  if (hidden.length === 0) return logger;
+  const patterns = hidden.flatMap((text) => {
+    const bytes = Buffer.from(text, 'base64');
+    // Names are escaped in a record.
+    return [{ bytes }, { bytes: Buffer.from(escapeName(byteName(bytes))) }];
+  });
+  return {
+    trace: (record, message) => logger.trace(maskStrings(record, patterns) as object, message),
+  };
+}
+
+function maskStrings(value: unknown, patterns: readonly MaskedBytes[]): unknown {
+  if (typeof value === 'string') return maskText(value, patterns);
+  if (Array.isArray(value)) return value.map((each: unknown) => maskStrings(each, patterns));
+  if (typeof value !== 'object' || value === null || value instanceof Error) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, maskStrings(each, patterns)]),
+  );
 }

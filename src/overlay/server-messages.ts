@@ -38,6 +38,8 @@ export interface MountRequest {
   readonly channel?: FuseChannel | undefined;
   /** Count and time the kernel's requests: see {@link MountReport}. */
   readonly stats?: boolean | undefined;
+  /** Texts that the log of operations must not have, in Base64. */
+  readonly hidden?: readonly string[] | undefined;
   /** Record how the lower layers are used: see {@link MountReport}. */
   readonly record?: boolean | undefined;
 }

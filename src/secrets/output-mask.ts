@@ -1,5 +1,8 @@
 import type { Pattern } from './patterns.js';
 
+/** What is hidden. Not empty. */
+export type MaskedBytes = Pick<Pattern, 'bytes'>;
+
 /** What stands for a secret. */
 export const MASK = '***';
 const MASK_BYTES = Buffer.from(MASK);
@@ -12,7 +15,7 @@ export class OutputMask {
   readonly #patterns: readonly Buffer[];
   #held: Buffer = Buffer.alloc(0);
 
-  constructor(patterns: readonly Pattern[]) {
+  constructor(patterns: readonly MaskedBytes[]) {
     this.#patterns = patterns.map(({ bytes }) => bytes).toSorted((a, b) => b.length - a.length);
   }
 
@@ -76,12 +79,12 @@ export class OutputMask {
 }
 
 /** Bytes whose secrets are replaced. */
-export function maskBytes(bytes: Buffer, patterns: readonly Pattern[]): Buffer {
+export function maskBytes(bytes: Buffer, patterns: readonly MaskedBytes[]): Buffer {
   const mask = new OutputMask(patterns);
   return Buffer.concat([mask.push(bytes), mask.end()]);
 }
 
 /** A text whose secrets are replaced. */
-export function maskText(text: string, patterns: readonly Pattern[]): string {
+export function maskText(text: string, patterns: readonly MaskedBytes[]): string {
   return maskBytes(Buffer.from(text), patterns).toString();
 }

@@ -68,7 +68,8 @@ async function runCheck({
     { filename: buildfile.path ?? STDIN_NAME, language: 'Dockerfile', data: encoded(buildfile) },
   ];
   try {
-    const { warnings, unsettled } = await checkBuild(options, deps);
+    const { warnings, unknown, unsettled } = await checkBuild(options, deps);
+    for (const { message, hint } of unknown) warn(`note: ${message}: ${hint}`);
     for (const image of new Set(unsettled.map((each) => each.image))) {
       warn(`note: the base image "${image}" cannot be had: what it sets is not checked`);
     }

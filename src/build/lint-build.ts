@@ -50,6 +50,7 @@ export async function lintBuild(given: LintBuild): Promise<LintResult> {
 /** Warns of what the checks find. Throws TSB_LINT where the file asks that it ends the build. */
 export async function warnOfLint(progress: Progress, given: LintBuild): Promise<void> {
   const result = await lintBuild(given);
+  for (const unknown of result.unknown) progress.warn(unknown);
   for (const { rule, message, hint, source } of result.warnings) {
     progress.warn({ message: `${rule}: ${message}`, hint, source });
   }

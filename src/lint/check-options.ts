@@ -40,17 +40,23 @@ export function parseCheckOptions(text: string): CheckOptions {
   return options;
 }
 
-/** Names that nobody knows, with the name that was probably meant. */
-export function unknownRules({
-  skip,
-  experimental,
-}: CheckOptions): { name: string; near?: string }[] {
+/** A name that no rule has. */
+export interface UnknownRule {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What to say of names that no rule has. */
+export function unknownRules({ skip, experimental }: CheckOptions): UnknownRule[] {
   const names = [skip, experimental].flatMap((set) => (set === 'all' ? [] : set));
   return names
     .filter((name) => !isLintRule(name))
     .map((name) => {
       const near = suggest(name, Object.keys(LINT_RULES));
-      return near === undefined ? { name } : { name, near };
+      return {
+        message: `The check options name "${name}", which is no check`,
+        hint: near === undefined ? 'docs/language.md lists the checks' : `Did you mean ${near}?`,
+      };
     });
 }
 

@@ -270,6 +270,26 @@ for (const option of ['skip', 'ignore=all', 'error=maybe', 'skip=all;x=1']) {
   });
 }
 
+test('names that no rule has are told', () => {
+  const text = '# check=skip=StageNameCase,none;experimental=all\nFROM a';
+  const { unknown } = lintBuildfile(parseBuildfileSyntax(text, 'f'), INPUTS);
+  assert.deepEqual(unknown, [
+    {
+      message: 'The check options name "StageNameCase", which is no check',
+      hint: 'docs/language.md lists the checks',
+    },
+    {
+      message: 'The check options name "none", which is no check',
+      hint: 'docs/language.md lists the checks',
+    },
+  ]);
+  const near = lintBuildfile(
+    parseBuildfileSyntax('# check=skip=StageNameCasign\nFROM a', 'f'),
+    INPUTS,
+  );
+  assert.equal(near.unknown[0]?.hint, 'Did you mean StageNameCasing?');
+});
+
 test('what depends on an unknown base image is not reported, and the stage is named', () => {
   const text = 'FROM a\nCOPY $x y\nFROM b\nCOPY c d\nFROM e\nCMD f';
   const buildfile = parseBuildfileSyntax(text, 'f');

@@ -1,7 +1,12 @@
 import type { Buildfile, EscapeToken, Instruction, Stage } from '../dockerfile/ast.js';
 import { expandWords } from '../dockerfile/words.js';
 import { UserError } from '../util/errors.js';
-import { type CheckOptions, parseCheckOptions } from './check-options.js';
+import {
+  type CheckOptions,
+  parseCheckOptions,
+  type UnknownRule,
+  unknownRules,
+} from './check-options.js';
 import { checkForm } from './form-rules.js';
 import {
   checkBasePlatform,
@@ -40,6 +45,8 @@ export interface LintResult {
   readonly warnings: readonly LintWarning[];
   /** Whether the file asks that warnings end the build. */
   readonly isError: boolean;
+  /** Names in the check options that no rule has. */
+  readonly unknown: readonly UnknownRule[];
   /** Stages of which more could be said if their base image were known; `image` as written. */
   readonly unsettled: readonly { readonly index: number; readonly image: string }[];
 }
@@ -63,7 +70,7 @@ export function lintBuildfile(buildfile: Buildfile, inputs: LintInputs): LintRes
   for (const stage of buildfile.stages) stages.check(stage);
   const warnings = report.warnings.sort((a, b) => a.source.startLine - b.source.startLine);
   const isError = options.error && warnings.length > 0;
-  return { warnings, isError, unsettled: stages.unsettled };
+  return { warnings, isError, unknown: unknownRules(options), unsettled: stages.unsettled };
 }
 
 /** The options of the build argument, or of the directive. */

@@ -66,3 +66,11 @@ for (const [spec, message] of BAD) {
     );
   });
 }
+
+test('resolveOwner() knows root in an image without accounts', () => {
+  const none: Accounts = { users: [], groups: [] };
+  assert.deepEqual(resolveOwner('root', none), { uid: 0, gid: 0 });
+  assert.deepEqual(resolveOwner('5:root', none), { uid: 5, gid: 0 });
+  assert.throws(() => resolveOwner('root:staff', none), /Cannot find group "staff"/);
+  assert.throws(() => resolveOwner('app', none), /Cannot find user "app"/);
+});

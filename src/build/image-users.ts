@@ -77,17 +77,24 @@ export function resolveUser(spec: string, accounts: Accounts): ResolvedUser {
   return { uid, gid, groups: [...new Set(groups)].sort((a, b) => a - b), home };
 }
 
+const ROOT_NAME = 'root';
+
 /**
  * The owner that `--chown=spec` means. A user alone: a number is the group as well, a name
- * brings its primary group.
+ * brings its primary group. In an image without accounts root is 0.
  */
 export function resolveOwner(spec: string, accounts: Accounts): Owner {
   const [userPart = '', groupPart] = splitSpec(spec);
   if (userPart === '') throw malformed(spec);
   const numeric = parseId(userPart);
   const entry = numeric === undefined ? findUser(userPart, accounts) : undefined;
-  const uid = numeric ?? entry?.uid ?? requireId(userPart, spec, 'user', '/etc/passwd');
-  if (groupPart !== undefined) return { uid, gid: resolveGroup(groupPart, spec, accounts) };
+  const known = numeric ?? entry?.uid ?? (userPart === ROOT_NAME ? 0 : undefined);
+  const uid = known ?? requireId(userPart, spec, 'user', '/etc/passwd');
+  if (groupPart !== undefined) {
+    const isKnown = accounts.groups.some(({ name }) => name === groupPart);
+    const gid = groupPart === ROOT_NAME && !isKnown ? 0 : resolveGroup(groupPart, spec, accounts);
+    return { uid, gid };
+  }
   return { uid, gid: entry?.gid ?? uid };
 }
 

@@ -22,6 +22,9 @@ export const GLOBAL_OPTIONS: OptionTable = {
   version: { type: 'boolean', describe: 'Print the version' },
 };
 
+/** What stands for the positional `-`, which yargs takes for an empty one: no word can be this. */
+export const LONE_DASH = '\0-';
+
 /** A command line whose flags are all known, ready for yargs. */
 export interface PreparedArgv {
   readonly command: Command | undefined;
@@ -146,7 +149,7 @@ export function prepareArgv(argv: readonly string[], commands: readonly Command[
     } else {
       positionals.push(typed);
     }
-    prepared.push(typed);
+    prepared.push(typed === '-' ? LONE_DASH : typed);
     index++;
   }
   if (command !== undefined && !seen.has('help')) checkPositionals(command, positionals);

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { EXIT } from '../src/util/error-codes.js';
 import { UserError } from '../src/util/errors.js';
 import { openLogger, SILENT, type Logger, type LogLevel } from '../src/util/log.js';
-import { GLOBAL_OPTIONS, prepareArgv } from './argv.js';
+import { GLOBAL_OPTIONS, LONE_DASH, prepareArgv } from './argv.js';
 import type { Command, CommandContext, OptionTable, Parsed } from './command.js';
 import { COMMANDS } from './commands.js';
 import { enterNamespaces } from './namespaces.js';
@@ -96,7 +96,8 @@ function argumentsOf(command: Command, values: Values): Parameters<Command['run'
   const words: Record<string, string[]> = {};
   for (const name of Object.keys(command.positionals)) {
     const value = values[name];
-    words[name] = value === undefined ? [] : [value].flat().map(String);
+    const given = value === undefined ? [] : [value].flat().map(String);
+    words[name] = given.map((each) => (each === LONE_DASH ? '-' : each));
   }
   const options = Object.fromEntries(
     Object.keys(command.options).map((name) => [name, values[name]]),

@@ -12,7 +12,7 @@ export interface TsbuildOptions {
   readonly root: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  readonly input?: string;
+  readonly input?: string | Buffer;
   /** An ordinary user to run as (needs root). */
   readonly user?: string;
   readonly timeoutMs?: number;

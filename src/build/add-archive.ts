@@ -6,6 +6,7 @@ import { decompress, detectCompression } from '../tar/decompress.js';
 import type { Compression } from '../tar/decompress.js';
 import type { TarEntry } from '../tar/entry.js';
 import { BLOCK, decodeHeader, isZeroBlock } from '../tar/header.js';
+import { assertLimit, TAR_LIMITS } from '../tar/limits.js';
 import type { TarItem } from '../tar/reader.js';
 import { readEntries } from '../tar/reader.js';
 import type { ByteName } from '../util/byte-name.js';
@@ -18,7 +19,7 @@ import { isDirectory, nodeMake, nodeMeta } from './tree-nodes.js';
 
 /** A file that may be an archive. */
 export interface ArchiveProbe {
-  readonly info: SourceInfo;
+  readonly info: Pick<SourceInfo, 'kind' | 'size'>;
   /** The bytes from the first on, each time. */
   readonly read: () => AsyncIterable<Buffer>;
 }
@@ -65,7 +66,7 @@ export async function addArchive(
   target: CopyTarget,
 ): Promise<void> {
   const unpacker = new Unpacker(target);
-  for await (const item of readEntries(plainBytes(probe.read()))) {
+  for await (const item of readEntries(bounded(plainBytes(probe.read())))) {
     target.signal.throwIfAborted();
     await unpacker.add(item);
   }
@@ -157,7 +158,8 @@ class Unpacker {
   #metaOf(entry: TarEntry, type: number): InodeMeta {
     const { mode, uid, gid, mtimeSec, mtimeNsec, devmajor, devminor, xattrs } = entry;
     return {
-      mode: type | mode,
+      // Linux has no other mode for them.
+      mode: type | (type === S_IFLNK ? 0o777 : mode),
       uid,
       gid,
       mtimeSec,
@@ -182,6 +184,16 @@ function partsOf(path: ByteName): ByteName[] {
     }
   }
   return parts;
+}
+
+/** A few compressed bytes can hold a disk of zeros. */
+async function* bounded(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    assertLimit(TAR_LIMITS, 'unpackedBytesMax', size, 'unpacked size');
+    yield chunk;
+  }
 }
 
 async function* plainBytes(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

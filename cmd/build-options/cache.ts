@@ -4,6 +4,11 @@ import type { Parsed } from '../command.js';
 /** What is made again, and what is asked for again. */
 export const CACHE_OPTIONS = {
   'no-cache': { type: 'boolean', describe: 'Run every step again' },
+  'no-cache-filter': {
+    type: 'string',
+    array: true,
+    describe: 'Run every step of these stages again: STAGE,…; may be repeated',
+  },
   pull: {
     type: 'string',
     choices: ['always', 'missing', 'never', 'newer', 'true', 'false'],
@@ -14,8 +19,13 @@ export const CACHE_OPTIONS = {
 
 export function cacheOptions(
   options: Parsed<typeof CACHE_OPTIONS>,
-): Pick<BuildOptions, 'noCache' | 'pull'> {
-  return { noCache: options['no-cache'] === true, pull: pullPolicyOf(options.pull) };
+): Pick<BuildOptions, 'noCache' | 'noCacheFilter' | 'pull'> {
+  const filters = (options['no-cache-filter'] ?? []).flatMap((words) => words.split(','));
+  return {
+    noCache: options['no-cache'] === true,
+    noCacheFilter: filters.map((word) => word.trim()).filter((word) => word !== ''),
+    pull: pullPolicyOf(options.pull),
+  };
 }
 
 /** docker's `--pull` is a boolean, podman's has names. */

@@ -71,6 +71,8 @@ export interface BuildOptions {
   /** `os/arch[/variant]`; only the host's is supported. */
   readonly platform?: string;
   readonly noCache: boolean;
+  /** Stages, by name or number, whose steps are carried out whatever the cache has. */
+  readonly noCacheFilter?: readonly string[];
   readonly pull: PullPolicy;
   readonly outputs: readonly OutputSpec[];
   /** Push each tag when the build is done. */
@@ -149,6 +151,8 @@ export interface BuildResult {
   readonly manifestDescriptor: Descriptor;
   /** Normalised references that lead to the image now. */
   readonly tags: readonly string[];
+  /** What was fetched for the build context, if anything. */
+  readonly context?: SourceReport;
   readonly steps: readonly StepReport[];
   readonly outputs: readonly OutputReport[];
   readonly durationMs: number;

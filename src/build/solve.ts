@@ -5,6 +5,7 @@ import type { ErrorCode } from '../util/error-codes.js';
 import { UserError } from '../util/errors.js';
 import { imageState, scratchState, type ImageWish } from './base-image.js';
 import type { Vertex } from './events.js';
+import { findUncached } from './no-cache.js';
 import type { BuildPlan, FilesOf, PlannedStage } from './plan.js';
 import type { RunningVertex } from './progress.js';
 import type { ArgSources } from './scope.js';
@@ -30,11 +31,13 @@ export interface SolverInputs {
  */
 export class Solver {
   readonly #inputs: SolverInputs;
+  readonly #uncached: ReadonlySet<number>;
   readonly #stages = new Map<number, Promise<StageState>>();
   readonly #images = new Map<string, Promise<StageState>>();
 
   constructor(inputs: SolverInputs) {
     this.#inputs = inputs;
+    this.#uncached = findUncached(inputs.buildfile.stages, inputs.session.options);
   }
 
   /** The target's files and settings. All stages have ended when this settles. */
@@ -77,6 +80,7 @@ export class Solver {
       stages: buildfile.stages,
       escape: buildfile.directives.escape,
       sources,
+      noCache: this.#uncached.has(planned.stage.index),
       resolve: (files, vertex) => this.#resolve(files, vertex, this.#platformOf(planned, vertex)),
     });
   }

@@ -22,6 +22,8 @@ export interface StageRun {
   readonly stages: readonly Stage[];
   readonly escape: '\\' | '`';
   readonly sources: ArgSources;
+  /** Whether its steps are carried out whatever the cache has. */
+  readonly noCache: boolean;
   /** The files of a stage or image, made if need be. */
   readonly resolve: (files: FilesOf, vertex: Vertex | undefined) => Promise<StageState>;
 }

@@ -17,7 +17,7 @@ import { explainFailure, positionedAsync } from './positioned.js';
 import type { RunningVertex } from './progress.js';
 import type { FromSource, PrepareMounts } from './run-mounts.js';
 import { parseMounts, prepareMounts } from './run-mounts.js';
-import { visibleArgs, withoutCredentials } from './scope.js';
+import { declaredArgs, withoutCredentials } from './scope.js';
 import { InlineFiles } from './inline-files.js';
 import type { Session } from './session.js';
 import { fetchSources } from './sources/add-sources.js';
@@ -52,7 +52,7 @@ export async function applyFileInstruction(
   const result = await session.progress.run(vertex, async (running) => {
     try {
       return await carryOut(session, state, {
-        ...{ instruction, place, running, source, mounts, cleanup },
+        ...{ instruction, place, running, source, mounts, cleanup, noCache: run.noCache },
       });
     } catch (error) {
       throw explainFailure(error, session.store.root);
@@ -82,6 +82,7 @@ interface Work {
   readonly instruction: FileInstruction;
   readonly place: Place;
   readonly running: RunningVertex;
+  readonly noCache: boolean;
   readonly source: FromSource | undefined;
   readonly mounts: MountsOf;
   /** Ends with the step. */
@@ -134,14 +135,14 @@ async function sourceFrom(
 }
 
 async function carryOut(session: Session, state: StageState, work: Work): Promise<StepResult> {
-  const { instruction, place, running, source } = work;
+  const { instruction, place, running, source, noCache } = work;
   switch (instruction.kind) {
     case 'run': {
       const { mounts: written, cleanup } = work;
       const mounts = await prepareMounts(session, { state, ...written, cleanup });
       const step = { instruction, state, mounts };
       const result = await cachedStep(session, running, {
-        place,
+        ...{ place, noCache },
         parts: runParts(session, step),
         execute: () => executeRun(session, step, running),
       });
@@ -152,7 +153,7 @@ async function carryOut(session: Session, state: StageState, work: Work): Promis
       const directory = workdirOf(state, instruction.path);
       if (directory === '/') return { ...NOTHING_DONE, key: state.key };
       return await cachedStep(session, running, {
-        place,
+        ...{ place, noCache },
         parts: workdirParts(session, state, directory),
         execute: () => executeWorkdir(session, state, directory),
       });
@@ -176,18 +177,15 @@ const NOTHING_DONE = {
   missReason: undefined,
 };
 
-async function copyFromContext(
-  session: Session,
-  step: CopyStep,
-  { place, running, cleanup, source }: Work,
-): Promise<StepResult> {
+async function copyFromContext(session: Session, step: CopyStep, work: Work): Promise<StepResult> {
+  const { place, running, cleanup, source, noCache } = work;
   const context = source?.kind === 'directory' ? source.directory : session.context;
   const remote = await fetchSources(session, step.instruction, { running, cleanup });
   const copy = async (): Promise<StepResult> => {
     const files = remote.key === undefined ? await context.open() : NO_FILES;
     const gathered = await gatherCopy<unknown>(session, step, files, remote.files);
     return await cachedStep(session, running, {
-      place,
+      ...{ place, noCache },
       parts: await copyParts(session, gathered),
       execute: () => executeCopy(session, gathered),
     });
@@ -195,7 +193,7 @@ async function copyFromContext(
   const result =
     remote.key === undefined
       ? await copy()
-      : await knownOr(session, running, definitionParts(session, step, { key: remote.key }), copy);
+      : await knownOr(session, work, definitionParts(session, step, { key: remote.key }), copy);
   return { ...result, sources: remote.reports };
 }
 
@@ -205,14 +203,15 @@ const NO_FILES = new InlineFiles([], 0);
 async function copyFromImage(
   session: Session,
   step: CopyStep,
-  { place, running, source }: Work & { source: Extract<FromSource, { kind: 'state' }> },
+  work: Work & { source: Extract<FromSource, { kind: 'state' }> },
 ): Promise<StepResult> {
-  return await knownOr(session, running, definitionParts(session, step, source.state), async () => {
+  const { place, running, source, noCache } = work;
+  return await knownOr(session, work, definitionParts(session, step, source.state), async () => {
     using overlay = openOverlay(session, source.state);
     const files = new ImageFiles(new ImageTree(overlay), source.what);
     const gathered = await gatherCopy(session, step, files);
     return await cachedStep(session, running, {
-      place,
+      ...{ place, noCache },
       parts: await copyParts(session, gathered),
       execute: () => executeCopy(session, gathered),
     });
@@ -222,12 +221,12 @@ async function copyFromImage(
 /** The result of a copy that was made with this definition before, else what `copy` makes. */
 async function knownOr(
   session: Session,
-  running: RunningVertex,
+  { running, noCache }: Pick<Work, 'running' | 'noCache'>,
   parts: KeyParts,
   copy: () => Promise<StepResult>,
 ): Promise<StepResult> {
   const definition = cacheKeyOf(parts);
-  const known = await findKnown(session, definition);
+  const known = noCache ? undefined : await findKnown(session, definition);
   if (known !== undefined) {
     running.outcome({ cached: true });
     return known;
@@ -238,7 +237,6 @@ async function knownOr(
 }
 
 async function findKnown(session: Session, definition: CacheKey): Promise<StepResult | undefined> {
-  if (session.options.noCache) return undefined;
   const key = await findAlias(session.records, definition);
   return key === undefined ? undefined : await findResult(session, key);
 }
@@ -251,7 +249,7 @@ function afterwards(
 ): StageState {
   switch (instruction.kind) {
     case 'run': {
-      const args = withoutCredentials(state.scope, visibleArgs(state.scope));
+      const args = withoutCredentials(state.scope, declaredArgs(state.scope));
       const createdBy = runHistory(args, argvOf(state, instruction.command));
       return withStep(state, { createdBy, createdMs, layer }, { key });
     }

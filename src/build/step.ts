@@ -13,6 +13,8 @@ import type { StageLayer } from './state.js';
 export interface Step {
   readonly place: Place;
   readonly parts: KeyParts;
+  /** Whether it is carried out whatever the cache has. */
+  readonly noCache: boolean;
   /** Publishes the layer and returns its id; undefined: there was nothing to do. */
   readonly execute: () => Promise<LayerId | undefined>;
 }
@@ -32,16 +34,18 @@ export interface StepResult {
 export async function cachedStep(
   session: Session,
   running: RunningVertex,
-  { place, parts, execute }: Step,
+  { place, parts, noCache, execute }: Step,
 ): Promise<StepResult> {
   const key = cacheKeyOf(parts);
-  const hit = session.options.noCache ? undefined : await findResult(session, key);
+  const hit = noCache ? undefined : await findResult(session, key);
   if (hit !== undefined) {
     running.outcome({ cached: true });
     return hit;
   }
   const inputs = digestParts(parts);
-  const missReason = await reasonOf(session, key, { place, inputs });
+  const missReason = noCache
+    ? 'the cache is switched off'
+    : await reasonOf(session, key, { place, inputs });
   running.outcome({ cached: false, missReason });
   session.expectWork();
   const layerId = await execute();
@@ -63,7 +67,6 @@ async function reasonOf(
   key: CacheKey,
   { place, inputs }: { place: Place; inputs: PartDigests },
 ): Promise<string> {
-  if (session.options.noCache) return 'the cache is switched off';
   const record = await findStep(session.records, key);
   if (record !== undefined && !isAllowed(session, record)) return SECRET_NOT_ALLOWED;
   return explainMiss(inputs, await findInputs(session.records, place));

@@ -12,6 +12,7 @@ for (const [name, errno] of [
   ['ENOLCK', 37],
   ['ENOTBLK', 15],
   ['ECHILD', 10],
+  ['ENOEXEC', 8],
   ['ESTALE', 116],
   ['EDQUOT', 122],
   ['EDEADLK', 35],

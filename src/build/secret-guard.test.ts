@@ -126,6 +126,21 @@ test('a layer in which a secret was allowed is made again when it is not', async
   assert.deepEqual(builds.outcomes(await builds.build(buildfile, other)), ['cached']);
 });
 
+test('a copy out of a cached layer with an allowed secret is recorded like that layer', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ a: TOKEN });
+  const stage = 'FROM scratch AS one\nCOPY a /a\n';
+  const whole = `${stage}FROM scratch\nCOPY --from=one /a /b\n`;
+  const allowed = { ...SECRET, allowSecretInLayer: 'all' } as const;
+  await builds.build(stage, allowed);
+  assert.deepEqual(builds.outcomes(await builds.build(whole, allowed)), [
+    'cached',
+    'the step was not built before',
+  ]);
+  const reason = 'the secret in its layer is not allowed';
+  assert.deepEqual(builds.outcomes(await builds.build(whole)), [reason, reason]);
+});
+
 test('a content that another layer brings is searched too', async (t) => {
   const builds = await TestBuilds.create(t);
   builds.files({ a: TOKEN });

@@ -44,7 +44,9 @@ const SEARCHES_MAX = 2;
 export class SecretGuard {
   readonly #parts: SecretGuardParts;
   readonly #limit = new Limit(SEARCHES_MAX);
+  /** Layers that were searched, and in which nothing was found. */
   readonly #clean = new Set<LayerId>();
+  readonly #checked = new Set<LayerId>();
   readonly #found = new Map<LayerId, readonly string[]>();
   #patterns: readonly Pattern[] | undefined;
   #maskPatterns: readonly Pattern[] = [];
@@ -80,9 +82,10 @@ export class SecretGuard {
    * build. Once for each layer. UserError TSB_SECRET.
    */
   async check(id: LayerId, layer: GuardedLayer): Promise<void> {
-    if (this.#clean.has(id)) return;
-    this.#clean.add(id);
-    await this.#searchLayer(this.#parts.store.layers.dirOf(id), layer);
+    if (this.#clean.has(id) || this.#checked.has(id)) return;
+    this.#checked.add(id);
+    const found = await this.#searchLayer(this.#parts.store.layers.dirOf(id), layer);
+    if (found.length === 0) this.#clean.add(id);
   }
 
   /**

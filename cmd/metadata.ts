@@ -13,6 +13,7 @@ export function metadataOf(result: BuildResult): Record<string, unknown> {
     'containerimage.config.digest': configDigest,
     'containerimage.descriptor': manifestDescriptor,
     durationMs: result.durationMs,
+    ...(result.context !== undefined && { context: result.context }),
     steps,
     outputs,
   };

@@ -128,6 +128,7 @@ async function run(
     configDigest: image.config.digest,
     manifestDescriptor: image.manifest,
     tags: tags.map(formatReference),
+    ...(loaded.source !== undefined && { context: loaded.source }),
     steps: await session.reports(),
     outputs,
   };

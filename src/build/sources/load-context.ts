@@ -22,7 +22,7 @@ import type { SpooledFile } from './archive-source.js';
 import { archiveLayer, spool, spooledNode, textOf } from './archive-source.js';
 import { openLayers } from './fetched-layer.js';
 import { LayerContext } from './layer-files.js';
-import type { FetchedSource, Sources } from './sources.js';
+import type { FetchedSource, SourceReport, Sources } from './sources.js';
 
 /** A build's context and Buildfile, read. */
 export interface LoadedContext {
@@ -30,6 +30,8 @@ export interface LoadedContext {
   readonly name: string;
   readonly buildfile: BuildfileInput;
   readonly files: ContextSource;
+  /** What was fetched for it, if anything. */
+  readonly source?: SourceReport;
 }
 
 /** What is asked for. */
@@ -60,15 +62,15 @@ export async function loadContext(wish: ContextWish, deps: LoadDeps): Promise<Lo
   const vertex = progress.add({ kind: 'context', name: `load build context ${name}` });
   return await progress.run(vertex, async (running) => {
     const fetched = await fetchContext(word, wish, { ...deps, running });
-    const { layers, text } = fetched;
-    const from = { layers, name, text };
-    const buildfile = await buildfileOf(wish, deps, from);
+    const { layers } = fetched;
+    const buildfile = await buildfileOf(wish, deps, { ...fetched, name });
     const ignore =
       wish.ignoreFile === undefined
         ? findLayerIgnore(deps, layers, wish)
         : readIgnore(wish.ignoreFile);
     const files = deps.cleanup.use(new LayerContext(deps.sources.deps.store, { layers, ignore }));
-    return { name, buildfile, files };
+    const { source } = fetched;
+    return { name, buildfile, files, ...(source !== undefined && { source }) };
   });
 }
 
@@ -105,6 +107,7 @@ async function readNamed(
 interface FetchedContext {
   readonly layers: readonly LayerId[];
   readonly text: string | undefined;
+  readonly source?: SourceReport;
 }
 
 async function fetchContext(
@@ -119,14 +122,14 @@ async function fetchContext(
       const asked = /^(?:1|t|true)$/i.test(wish.buildArgs[KEEP_GIT_DIR] ?? '');
       const keepGitDir = word.url.keepGitDir ?? asked;
       const { layer, report } = await sources.git(word.url, { keepGitDir, onBytes });
-      deps.progress.debug(`build context: ${JSON.stringify(report)}`);
-      return { layers: [layer], text: undefined };
+      return { layers: [layer], text: undefined, source: report };
     }
     case 'http': {
       const fetched = await sources.http(word.target, { name: HTTP_NAME, onBytes });
-      return await inLayer(sources, fetched, (file) =>
+      const context = await inLayer(sources, fetched, (file) =>
         asContext(sources, file, `"${word.target.shown}"`),
       );
+      return { ...context, source: fetched.report };
     }
     case 'stdin': {
       if (stdin === undefined) {

@@ -36,6 +36,7 @@ const FORMS: readonly (readonly [name: string, make: () => Buffer, program: stri
     ['gzip', () => gzipSync(TAR), undefined],
     ['bzip2', () => compressed('bzip2'), 'bzip2'],
     ['xz', () => compressed('xz'), 'xz'],
+    ['zstd', () => compressed('zstd'), 'zstd'],
   ];
 for (const [name, make, program] of FORMS) {
   test(`ADD unpacks ${name}, whatever it is called`, async (t) => {
@@ -141,6 +142,28 @@ test('ADD replaces files with directories of the archive, and directories with f
   assert.deepEqual([file, dir], [7, 10]);
 });
 
+test('ADD unpacks devices, FIFOs and attributes, whoever builds', async (t) => {
+  const builds = await TestBuilds.create(t);
+  const capability = 'SCHILY.xattr.security.capability';
+  builds.files({
+    data: archive([
+      { name: 'c', typeflag: '3', mode: 0o620, uid: 0, gid: 5, devmajor: 1, devminor: 3 },
+      { name: 'b', typeflag: '4', mode: 0o660, devmajor: 8, devminor: 0 },
+      { name: 'p', typeflag: '6', mode: 0o644 },
+      { name: 'f', data: 'x', pax: { [capability]: Buffer.from([1, 0, 0, 2]) } },
+      { name: 'g', typeflag: 'g', data: '' },
+    ]),
+  });
+  await builds.build('FROM scratch\nADD data /\n');
+  assert.deepEqual(await builds.tree(), [
+    '/b 660 0:0 blk',
+    '/c 620 0:5 chr',
+    '/f 644 0:0 "x"',
+    '/p 644 0:0 fifo',
+  ]);
+  assert.deepEqual(await builds.xattrNames(), { '/f': ['security.capability'] });
+});
+
 test('ADD of an archive to a file is refused', async (t) => {
   const builds = await TestBuilds.create(t);
   builds.files({ f: '', data: archive([{ name: 'x', data: 'x' }]) });
@@ -151,6 +174,7 @@ test('ADD of an archive to a file is refused', async (t) => {
 const HOSTILE: readonly (readonly [name: string, entries: ArchiveEntry[], message: RegExp])[] = [
   ['a path that leads out', [{ name: '../x', data: 'x' }], /"\.\.\/x": it leads out/],
   ['a path that leads out later', [{ name: 'a/../../x' }], /it leads out/],
+  ['a file that is cut off', [{ name: 'f', size: 1_000_000 }], /ends|cut|short|truncated/],
   ['a name of a whiteout', [{ name: '.wh.x', data: 'x' }], /".wh.x": found ".wh."/],
   ['a name of a whiteout above', [{ name: 'a/.wh..wh..opq/x', data: 'x' }], /means a deletion/],
   ['a hard link out', [{ name: 'h', typeflag: '1', linkname: '../etc/passwd' }], /it leads out/],

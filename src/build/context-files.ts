@@ -10,7 +10,6 @@ import {
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
-  S_IFDIR,
   S_IFLNK,
   S_IFMT,
   S_IFREG,
@@ -122,6 +121,8 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
   }
 
   async *read(node: ContextNode, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    // It cannot be opened.
+    if (isSocket(node.stat)) return;
     using fd = this.#openFile(node);
     for (let position = 0, turnAt = TURN_BYTES; position < node.stat.size;) {
       if (position >= turnAt) {
@@ -175,13 +176,11 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     return { path, stat, info: infoOf(stat, { target, xattrs }) };
   }
 
-  /** Sockets are never copied; an ignored directory is there if something in it is not ignored. */
+  /** An ignored directory is there if something in it is not ignored. */
   #isVisible(node: ContextNode): boolean {
-    const type = node.stat.mode & S_IFMT;
-    if (type === S_IFSOCK) return false;
     const path = displayName(node.path);
     if (this.#ignore === undefined || !this.#ignore.ignores(path)) return true;
-    if (type !== S_IFDIR || !this.#ignore.mayContainUnignored(path)) return false;
+    if (node.info.kind !== 'dir' || !this.#ignore.mayContainUnignored(path)) return false;
     return this.children(node).length > 0;
   }
 
@@ -236,13 +235,18 @@ function capabilityOf(dir: Fd, name: ByteName): Xattrs | undefined {
   }
 }
 
-/** Files of the context belong to root, whoever owns them here. */
+/** Files of the context belong to root, whoever owns them here. A socket is an empty file. */
 function infoOf(
   stat: Statx,
   { target, xattrs }: { target?: ByteName | undefined; xattrs?: Xattrs | undefined } = {},
 ): SourceInfo {
-  const { mode, size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
+  const { size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
+  const mode = isSocket(stat) ? (stat.mode & ~S_IFMT) | S_IFREG : stat.mode;
   const owner = { uid: 0, gid: 0 };
   const meta: InodeMeta = { mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec, ...owner, xattrs };
   return { kind: kindOfMode(mode), meta, size, target };
+}
+
+function isSocket({ mode }: Statx): boolean {
+  return (mode & S_IFMT) === S_IFSOCK;
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 import { TestBuilds } from '../testing/builds.js';
@@ -245,4 +247,23 @@ test('COPY takes the capabilities of a file of the context, and no other attribu
   const without = await builds.build(staged);
   assert.equal(builds.outcomes(without)[0], 'what is copied changed');
   assert.deepEqual(await builds.xattrNames(), {});
+});
+
+test('COPY makes an empty file of a socket', async (t) => {
+  const builds = await TestBuilds.create(t);
+  mkdirSync(path.join(builds.context, 'd'));
+  const server = createServer();
+  server.listen(path.join(builds.context, 'd/s'));
+  await once(server, 'listening');
+  chmodSync(path.join(builds.context, 'd/s'), 0o640);
+  await builds.build('FROM scratch\nCOPY d /d\nCOPY d/s /x\n');
+  server.close();
+  assert.deepEqual(await builds.tree(), ['/d 755 0:0 dir', '/d/s 640 0:0 ""', '/x 640 0:0 ""']);
+});
+
+test('COPY to a variable that is empty copies to the working directory', async (t) => {
+  const builds = await TestBuilds.create(t);
+  fill(builds);
+  await builds.build('FROM scratch\nENV empty=""\nWORKDIR /w\nCOPY --link a.txt $empty\n');
+  assert.deepEqual(await builds.tree(), ['/w 755 0:0 dir', '/w/a.txt 644 0:0 "a"']);
 });

@@ -25,7 +25,7 @@ for (const who of ['root', 'an ordinary user'] as const) {
     const dir = mkdtempSync(join(tmpdir(), 'tsbuild-mounts-'));
     const context = join(dir, 'context');
     let user: string | undefined;
-    let serial = 0;
+    const files = new Map<string, string>();
     const rootOf = (name: string): string => join(dir, name);
 
     before(() => {
@@ -42,9 +42,12 @@ for (const who of ['root', 'an ordinary user'] as const) {
     });
     after(() => rmSync(dir, { recursive: true, force: true }));
 
+    /** The same file for the same lines: its name is part of what a step is compared with. */
     const fileOf = (lines: readonly string[]): string => {
-      const file = join(dir, `Buildfile-${++serial}`);
-      writeFileSync(file, [...HEAD, ...lines, ''].join('\n'));
+      const text = [...HEAD, ...lines, ''].join('\n');
+      const file = files.get(text) ?? join(dir, `Buildfile-${files.size}`);
+      files.set(text, file);
+      writeFileSync(file, text);
       return file;
     };
     const optionsOf = (store: string): { root: string; user?: string } => {
@@ -88,6 +91,29 @@ for (const who of ['root', 'an ordinary user'] as const) {
       }
       writeFileSync(secret, 'another one');
       assert.match(await assertBuilds('secret', lines, args.slice(0, 2)), /\] RUN .*\n#\d+ CACHED/);
+    });
+
+    test('what is mounted decides whether a step runs again, not what a cache is called', async (t) => {
+      if (!requires(t, ...NEEDS) || who !== 'root') return;
+      const from = join(dir, 'from');
+      mkdirSync(join(from, 'sub'), { recursive: true });
+      const file = join(from, 'sub/file');
+      writeFileSync(file, '1');
+      const lines = ['RUN --mount=from=f,source=sub,target=/m --mount=type=cache,target=/c true'];
+      const other = lines.map((line) => line.replace('/c ', '/c,id=x,sharing=locked '));
+      const args = (...more: string[]): string[] => ['--build-context', `f=${from}`, ...more];
+      const outcome = async (text: readonly string[], more: readonly string[]): Promise<string> => {
+        const said = await assertBuilds('keys', text, args(...more));
+        return /\] RUN .*\n#\d+ (.*)\n/.exec(said)?.[1] ?? said;
+      };
+      await outcome(lines, ['--add-host', 'db:10.0.0.1']);
+      writeFileSync(join(from, 'unseen'), '');
+      assert.equal(await outcome(other, ['--add-host', 'db:10.0.0.2']), 'CACHED');
+      writeFileSync(file, '2');
+      const added = await outcome(lines, ['--add-host', 'db:10.0.0.2']);
+      assert.match(added, /not cached: what is mounted changed/);
+      const limited = ['--add-host', 'db:10.0.0.2', '--ulimit', 'core=0'];
+      assert.match(await outcome(lines, limited), /not cached: a limit of --ulimit changed/);
     });
 
     test('the socket of an agent is there with its owner, and gone in the image', async (t) => {

@@ -133,6 +133,7 @@ class Opener {
       layerDirs: this.#session.store.layers.root,
       mountpoint: root,
       synthetic,
+      ...(this.#session.servers.logsNames && { hidden: this.#session.guard.hidden }),
       ...(isWritable && { upperdir: path.join(workdir, `written-${number}`) }),
     });
     this.#served.push(cleanup.use(mount));
@@ -250,14 +251,11 @@ function pointKind(prepared: PreparedMount): MountPoint['kind'] {
 }
 
 function textOf(id: string, bytes: Buffer): string {
-  if (!bytes.includes(0)) return bytes.toString('utf8');
-  throw new UserError(
-    'TSB_BUILD',
-    `Cannot put secret "${id}" into a variable: it has a null byte`,
-    {
-      hint: 'Mount it as a file: remove env, or add target',
-    },
-  );
+  const text = bytes.toString('utf8');
+  if (!bytes.includes(0) && Buffer.from(text).equals(bytes)) return text;
+  throw new UserError('TSB_BUILD', `Cannot put secret "${id}" into a variable: it is no text`, {
+    hint: 'Mount it as a file: remove env, or add target',
+  });
 }
 
 function missingSecret(id: string, known: readonly string[]): UserError {

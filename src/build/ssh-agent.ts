@@ -17,6 +17,8 @@ import type { SshSource } from './run-settings.js';
 const SOCKET_NAME = 'agent';
 const OWN_AGENT_NAME = 'keys';
 const SOCKET_OWNER = { mode: 0o600, uid: 0, gid: 0 };
+/** Connections of one RUN at a time. */
+const CLIENTS_MAX = 64;
 const AGENT_START_MS = 5000;
 const POLL_MS = 10;
 
@@ -49,6 +51,7 @@ export async function forwardAgent({ source, dir, owner }: ForwardAgent): Promis
     client.once('close', () => clients.delete(client));
     forward(client, upstream);
   });
+  server.maxConnections = CLIENTS_MAX;
   // A path through a descriptor: sun_path has 108 bytes, and a store's path may be longer. It is
   // open until the server ends, which unlinks the path.
   const fd = cleanup.use(openat(undefined, dir, O_PATH | O_DIRECTORY));
@@ -177,7 +180,20 @@ function forward(client: Socket, socket: string): void {
   };
   client.on('error', stop).on('close', () => stop());
   agent.on('error', stop).on('close', () => stop());
-  agent.on('data', (chunk: Buffer) => client.write(chunk));
+  // Nobody is read from while the other side does not read.
+  const flow = (): void => {
+    const isFull = client.writableNeedDrain || agent.writableNeedDrain;
+    for (const socket of [client, agent]) {
+      if (isFull) socket.pause();
+      else socket.resume();
+    }
+  };
+  client.on('drain', flow);
+  agent.on('drain', flow);
+  agent.on('data', (chunk: Buffer) => {
+    client.write(chunk);
+    flow();
+  });
   client.on('data', (chunk: Buffer) => {
     const messages = requests.push(chunk);
     if (messages === undefined) stop();
@@ -185,5 +201,6 @@ function forward(client: Socket, socket: string): void {
       if (isPassedOn) agent.write(message);
       else client.write(AGENT_FAILURE);
     }
+    flow();
   });
 }

@@ -32,6 +32,8 @@ import { lowersOf } from './state.js';
 
 /** The name that a RUN's host has. Part of CACHE_FORMAT_VERSION's meaning. */
 export const RUN_HOSTNAME = 'tsbuild';
+/** BuildKit's argument for another one. */
+const HOSTNAME_ARG = 'BUILDKIT_SANDBOX_HOSTNAME';
 
 /** A RUN in a stage's state. */
 export interface RunStep {
@@ -57,6 +59,7 @@ export function runParts(session: Session, step: RunStep): KeyParts {
     ['workdir', config?.WorkingDir ?? '/'],
     ['network', networkOf(session, instruction)],
     ['security', instruction.security === 'insecure' ? 'insecure' : undefined],
+    ['hostname', session.options.buildArgs[HOSTNAME_ARG]],
     ['mounts', mountParts(mounts)],
     // As in BuildKit: where a host is may change, that it is known may not.
     ['hosts', hosts.map(({ name }) => name)],
@@ -132,13 +135,14 @@ function specOf(
 ): RunSpec {
   const { command } = instruction;
   const { hosts = [], ulimits = [], shmSizeBytes } = session.options.runs ?? {};
+  const hostname = session.options.buildArgs[HOSTNAME_ARG] ?? RUN_HOSTNAME;
   return {
     rootfs,
     argv: argvOf(state, command),
     env: {
       PATH: DEFAULT_PATH,
       HOME: user.home,
-      HOSTNAME: RUN_HOSTNAME,
+      HOSTNAME: hostname,
       ...proxyEnvironment(session.options.buildArgs),
       ...opened.agentEnv,
       ...keyedEnvironment(state.scope),
@@ -147,8 +151,8 @@ function specOf(
     cwd: state.image.config?.WorkingDir || '/',
     user: { uid: user.uid, gid: user.gid, groups: user.groups },
     network: networkOf(session, instruction),
-    hostname: RUN_HOSTNAME,
-    ...(hosts.length > 0 && { hosts: formatHosts(RUN_HOSTNAME, hosts) }),
+    hostname,
+    ...(hosts.length > 0 && { hosts: formatHosts(hostname, hosts) }),
     mounts: opened.mounts,
     ulimits,
     hasSecrets:

@@ -9,6 +9,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   user: 'the user changed',
   workdir: 'the working directory changed',
   network: 'the network mode changed',
+  hostname: 'the host name changed',
   security: 'the security mode changed',
   mounts: 'what is mounted changed',
   hosts: 'the names of --add-host changed',

@@ -168,7 +168,13 @@ for (const who of ['root', 'an ordinary user'] as const) {
           assertHidden(command);
         }
         place.assertClean();
-        const family = findProcesses(place.written).map(({ pid }) => pid);
+        const processes = findProcesses(place.written);
+        for (const { pid, command } of processes) {
+          if (!command.includes('server-process')) continue;
+          // From tsbuild's own process, which has the secret in its memory.
+          assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /Max core file size +1 /);
+        }
+        const family = processes.map(({ pid }) => pid);
         if (place.user === undefined) running.child.kill(signal);
         else for (const pid of family) tryKill(pid, signal);
         await running.done;

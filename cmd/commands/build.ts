@@ -129,6 +129,10 @@ export const buildCommand: Command = defineCommand({
     for (const file of [options.iidfile, options['metadata-file']]) {
       if (file !== undefined) prepareReport(file);
     }
+    if (options.secret !== undefined) {
+      const { forbidCoreDumps } = await import('../../src/exec/ulimits.js');
+      forbidCoreDumps();
+    }
     const { build } = await import('../../src/build/build.js');
     await using store = await openStore(context);
     await using cleanup = new Cleanup();

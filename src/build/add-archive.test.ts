@@ -174,7 +174,11 @@ test('ADD of an archive to a file is refused', async (t) => {
 const HOSTILE: readonly (readonly [name: string, entries: ArchiveEntry[], message: RegExp])[] = [
   ['a path that leads out', [{ name: '../x', data: 'x' }], /"\.\.\/x": it leads out/],
   ['a path that leads out later', [{ name: 'a/../../x' }], /it leads out/],
-  ['a file that is cut off', [{ name: 'f', size: 1_000_000 }], /ends|cut|short|truncated/],
+  [
+    'a file that is cut off',
+    [{ name: 'f', size: 1_000_000 }],
+    /Cannot unpack "data": Unexpected end/,
+  ],
   ['a name of a whiteout', [{ name: '.wh.x', data: 'x' }], /".wh.x": found ".wh."/],
   ['a name of a whiteout above', [{ name: 'a/.wh..wh..opq/x', data: 'x' }], /means a deletion/],
   ['a hard link out', [{ name: 'h', typeflag: '1', linkname: '../etc/passwd' }], /it leads out/],

@@ -6,6 +6,9 @@ import type { Match, SourceFiles } from './copy-source.js';
 import type { ModeChange } from './file-mode.js';
 import type { ArchiveProbe } from './add-archive.js';
 import { addArchive, isArchive } from './add-archive.js';
+import type { ByteName } from '../util/byte-name.js';
+import { displayName } from '../util/byte-name.js';
+import { UserError } from '../util/errors.js';
 
 /** Sources of one COPY or ADD that come from the same place, gathered. */
 export interface CopyGroup {
@@ -55,11 +58,25 @@ export async function gather<Node>(
       for (const source of sources) {
         const probe: ArchiveProbe = { read: () => files.read(source.node), info: source.info };
         if (unpack && (await isArchive(probe))) {
-          await addArchive(probe, target);
+          try {
+            await addArchive(probe, target);
+          } catch (error) {
+            throw withName(error, source.name);
+          }
           archives += 1;
         } else await copier.copy(source);
       }
       return { archives };
     },
   };
+}
+
+/** Says which file it is that is no proper archive. */
+function withName(error: unknown, name: ByteName): unknown {
+  if (!(error instanceof UserError) || error.code !== 'TSB_LAYER_INVALID') return error;
+  const found = error.message.replace(/^Cannot unpack (?:layer|archive): /, '');
+  return new UserError('TSB_COPY', `Cannot unpack "${displayName(name)}": ${found}`, {
+    hint: error.hint ?? 'With --unpack=false the file is copied as it is',
+    cause: error,
+  });
 }

@@ -260,6 +260,20 @@ describe('tsbuild-overlayfs', () => {
       grep -q 'none .*/mnt fuse.tsbuild-overlayfs ro' /proc/self/mounts; fails touch mnt/x`);
   });
 
+  test('does not find itself below a lower directory that has its mount point', (t) => {
+    if (!requires(t, ...NEEDS)) return;
+    const script = `
+mkdir -p all/lower/d all/mnt all/sub upper work; echo text > all/lower/d/f
+mount -t tmpfs sub all/sub; echo below > all/sub/g
+overlayfs -o lowerdir=all,upperdir=upper,workdir=work all/mnt
+cd all/mnt; ls -lR . > ../../listed; [ "$(cat lower/d/f sub/g)" = "$(printf 'text\\nbelow')" ]
+[ -z "$(ls mnt)" ]; echo new > mnt/new; cd ../..; umount all/mnt; overlayfs --wait upper
+[ "$(cat upper/mnt/new)" = new ]`;
+    run(script);
+    run(`mount --make-shared -t tmpfs top . && cd "$PWD"\n${script}`);
+    run(script, ensureTestUser());
+  });
+
   test('says what is not as it should be', (t) => {
     if (!requires(t, 'root', 'fuse')) return;
     run(`${LAYERS}

@@ -1,9 +1,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { O_DIRECTORY, O_PATH, O_RDONLY } from '../sys/constants.js';
-import type { Fd } from '../sys/fd.js';
+import { AT_EMPTY_PATH, AT_RECURSIVE, O_DIRECTORY, O_PATH, O_RDONLY } from '../sys/constants.js';
+import { Fd } from '../sys/fd.js';
 import { openat } from '../sys/file.js';
+import { MS_PRIVATE, OPEN_TREE_CLONE, mountSetattr, openTree } from '../sys/mount.js';
 import { fstat } from '../sys/stat.js';
 import { UserError, hasCode } from '../util/errors.js';
 
@@ -37,9 +38,10 @@ export class OpenDir implements Disposable {
 
   /** Opens a directory of the command line; `option` is where it was named. */
   static open(option: DirOption, name: string): OpenDir {
-    const access = option === 'lowerdir' ? O_PATH : O_RDONLY;
     try {
-      return new OpenDir(name, openat(undefined, name, access | O_DIRECTORY));
+      const isLower = option === 'lowerdir';
+      const fd = openat(undefined, name, (isLower ? O_PATH : O_RDONLY) | O_DIRECTORY);
+      return new OpenDir(name, isLower ? withoutLaterMounts(fd) : fd);
     } catch (error) {
       const why = hasCode(error, 'ENOENT')
         ? 'there is no such directory'
@@ -62,6 +64,23 @@ export class OpenDir implements Disposable {
 
   [Symbol.dispose](): void {
     this.fd[Symbol.dispose]();
+  }
+}
+
+/**
+ * The same directory in a copy of its mounts of now, so that the mount that is made next is not
+ * found below it: its server would wait for itself. The directory as it is where that is refused.
+ */
+function withoutLaterMounts(dir: Fd): Fd {
+  try {
+    using copy = openTree(dir, '', OPEN_TREE_CLONE | AT_RECURSIVE | AT_EMPTY_PATH);
+    // Of shared mounts the copy is a peer: what is mounted there later would appear in it.
+    mountSetattr(copy, '', AT_RECURSIVE, { propagation: MS_PRIVATE });
+    dir.close();
+    return Fd.adopt(copy.release());
+  } catch (error) {
+    if (!hasCode(error, 'EPERM', 'EINVAL', 'ENOSPC', 'ENOSYS')) throw error;
+    return dir;
   }
 }
 

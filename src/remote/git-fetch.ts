@@ -17,6 +17,8 @@ export interface GitFetch {
   readonly authorization: GitAuthorization | undefined;
   /** An empty directory. */
   readonly gitDir: string;
+  /** Told from time to time how much has come. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
 /**
@@ -74,7 +76,7 @@ function attempts({ ref: { commit, name, tag } }: GitFetch): string[][] {
 
 async function fetchOnce(
   context: GitContext,
-  { url, authorization, gitDir }: GitFetch,
+  { url, authorization, gitDir, onBytes }: GitFetch,
   args: readonly string[],
 ): Promise<void> {
   const at = args.indexOf('--') + 1;
@@ -84,7 +86,11 @@ async function fetchOnce(
     gitDir,
     authorization,
     what: `fetch ${repositoryName(url)}`,
-    check: () => assertPackSize(context, url, gitDir),
+    check: () => {
+      const bytes = directoryBytes(path.join(gitDir, 'objects/pack'));
+      assertPackSize(context, url, bytes);
+      onBytes?.(bytes);
+    },
   });
 }
 
@@ -113,9 +119,9 @@ async function hasCommit(
 }
 
 /** git itself has no limit to what it takes. */
-function assertPackSize({ limits }: GitContext, url: GitUrl, gitDir: string): void {
+function assertPackSize({ limits }: GitContext, url: GitUrl, bytes: number): void {
   const max = limits.gitRepositoryBytesMax;
-  if (directoryBytes(path.join(gitDir, 'objects/pack')) <= max) return;
+  if (bytes <= max) return;
   const message = `Cannot fetch ${repositoryName(url)}: it sent more than ${max} bytes`;
   throw new UserError('TSB_LIMIT', message);
 }

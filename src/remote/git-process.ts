@@ -178,6 +178,8 @@ function environment(
   if (authorization !== undefined) {
     const { scope, header } = authorization;
     settings.push([`http.${scope}.extraHeader`, `Authorization: ${header}`]);
+    // git would send the header to wherever a redirect leads.
+    settings.push(['http.followRedirects', 'false']);
   }
   const passed = PASSED_ON.flatMap((name) => {
     const value = env[name];

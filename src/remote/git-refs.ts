@@ -160,6 +160,9 @@ export function explainGit(error: unknown, url: GitUrl): unknown {
         : 'If it is private: --secret id=GIT_AUTH_TOKEN,env=NAME',
     );
   }
+  if (/redirect|returned error: 30\d/i.test(stderr)) {
+    return fail('TSB_BUILD', 'The repository has moved: write the URL where it is');
+  }
   if (/Could not resolve|Failed to connect|unable to access|Connection|timed? ?out/i.test(stderr)) {
     return fail('TSB_NETWORK');
   }

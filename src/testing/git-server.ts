@@ -27,11 +27,12 @@ export class TestRepository {
   readonly dir: string;
   readonly #work: string;
 
-  constructor(root: string, name: string) {
+  constructor(root: string, name: string, format: 'sha1' | 'sha256') {
     this.dir = path.join(root, name);
     this.#work = path.join(root, `${name}.work`);
     mkdirSync(this.#work, { recursive: true });
-    this.git('init', '--quiet', '--initial-branch=main', `--separate-git-dir=${this.dir}`, '.');
+    const options = ['--initial-branch=main', `--object-format=${format}`];
+    this.git('init', '--quiet', ...options, `--separate-git-dir=${this.dir}`, '.');
     this.git('config', 'core.bare', 'false');
   }
 
@@ -106,8 +107,8 @@ export class GitServer {
     return new GitServer(root, server);
   }
 
-  repository(name: string): TestRepository {
-    return new TestRepository(this.root, name);
+  repository(name: string, format: 'sha1' | 'sha256' = 'sha1'): TestRepository {
+    return new TestRepository(this.root, name, format);
   }
 
   /** Requires basic authorization: `user:password`. */

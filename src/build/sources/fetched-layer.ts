@@ -16,7 +16,7 @@ export async function makeLayer(
   const upperdir = path.join(work.path, 'layer');
   using overlay = openLayers(store, [], upperdir);
   await edit(new ImageTree(overlay));
-  overlay.commit({});
+  await overlay.commitInThread();
   return store.layers.publish(upperdir);
 }
 

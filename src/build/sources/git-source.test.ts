@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { ImageTree } from '../../overlay/image-tree.js';
@@ -7,7 +8,7 @@ import { findGitUrl } from '../../remote/git-url.js';
 import { layerFiles, testFetchDeps } from '../../testing/fetch-deps.js';
 import { COMMIT_TIME, GitServer } from '../../testing/git-server.js';
 import { requires } from '../../testing/requires.js';
-import { byteNameOf } from '../../util/byte-name.js';
+import { byteNameOf, displayName } from '../../util/byte-name.js';
 import type { FetchDeps } from './fetch-deps.js';
 import { openLayers } from './fetched-layer.js';
 import type { GitFiles } from './git-source.js';
@@ -222,6 +223,29 @@ test('gitFiles() authorizes with secrets, for the right server only', async (t) 
   );
 });
 
+test('gitFiles() brings credentials nowhere but to their server', async (t) => {
+  if (!requires(t, 'program:git')) return;
+  const [server, other] = [await GitServer.start(t), await GitServer.start(t)];
+  other.repository('a.git').commit({ file: 'x' });
+  const seen: unknown[] = [];
+  server.intercept = ({ url = '' }, response) => {
+    response.writeHead(301, { location: `${other.url}${url}` }).end();
+    return true;
+  };
+  other.intercept = ({ headers }) => {
+    seen.push(headers.authorization);
+    return false;
+  };
+  await get(await testFetchDeps(t), `${server.url}/a.git`);
+  assert.ok(seen.length > 1);
+  const deps = await testFetchDeps(t, { secrets: { GIT_AUTH_TOKEN: 'tok' } });
+  await assert.rejects(get(deps, `${server.url}/a.git`), { hint: /has moved/ });
+  assert.deepEqual(
+    seen.filter((each) => each !== undefined),
+    [],
+  );
+});
+
 test('gitFiles() ends when a server says nothing, sends too much, or the build is stopped', async (t) => {
   if (!requires(t, 'program:git')) return;
   const server = await GitServer.start(t);
@@ -263,3 +287,86 @@ test('gitFiles() falls back where a server does not know shallow or unadvertised
   const { layer } = await get(deps, `${server.url}/a.git#${one}`);
   assert.deepEqual(layerFiles(deps, layer), ['/file 644 0:0 "one"']);
 });
+
+test('gitFiles() goes by ssh with the agent alone, to known hosts alone', async (t) => {
+  if (!requires(t, 'program:git')) return;
+  const server = await GitServer.start(t);
+  const commit = server.repository('a.git').commit({ file: 'x' });
+  // In the place of ssh: notes how it was called, and runs the command here.
+  const bin = path.join(server.root, 'bin');
+  const log = path.join(server.root, 'log');
+  mkdirSync(bin);
+  const script = `#!/bin/sh
+for word; do echo "$word"; done >> ${log}
+echo "agent $SSH_AUTH_SOCK" >> ${log}
+for command; do :; done
+command=$(echo "$command" | sed "s#'/#'#")
+cd ${server.root} && HOME=/ GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*' exec sh -c "$command"
+`;
+  writeFileSync(path.join(bin, 'ssh'), script, { mode: 0o755 });
+  const env = { PATH: `${bin}:${process.env['PATH'] ?? ''}`, HOME: '/home/none' };
+  const ssh = { agentSocket: '/run/my agent', knownHostsFile: "/home/o'neill/known hosts" };
+  const deps = await testFetchDeps(t, { env, ssh: () => Promise.resolve(ssh) });
+  const { ref } = await get(deps, 'ssh://git@host.example/a.git');
+  assert.equal(ref.commit, commit);
+  const { layer } = await get(deps, 'git@host.example:a.git#main');
+  assert.deepEqual(layerFiles(deps, layer), ['/file 644 0:0 "x"']);
+  const lines = readFileSync(log, 'utf8').split('\n');
+  for (const line of [
+    'StrictHostKeyChecking=yes',
+    'BatchMode=yes',
+    `UserKnownHostsFile="/home/o'neill/known hosts"`,
+    'agent /run/my agent',
+  ]) {
+    assert.ok(lines.includes(line), line);
+  }
+  const without = await testFetchDeps(t, { env });
+  await assert.rejects(get(without, 'git@host.example:a.git'), {
+    code: 'TSB_AUTH',
+    hint: 'Give the build your ssh agent: --ssh default',
+  });
+});
+
+test('gitFiles() keeps the .git of submodules, and takes SHA-256 repositories', async (t) => {
+  if (!requires(t, 'program:git')) return;
+  const server = await GitServer.start(t);
+  const inner = server.repository('inner.git').commit({ deep: 'deep\n' });
+  const outer = server.repository('outer.git');
+  outer.commit({ file: 'x', '.gitmodules': '[submodule "m"]\npath = a/b\nurl = ../inner.git\n' });
+  outer.git('update-index', '--add', '--cacheinfo', `160000,${inner},a/b`);
+  outer.git('commit', '-m', 'module');
+  const deps = await testFetchDeps(t);
+  const { layer } = await get(deps, `${server.url}/outer.git`, true);
+  const lines = layerFiles(deps, layer);
+  assert.ok(lines.includes('/a/b/.git 644 0:0 "gitdir: ../../.git/modules/m\\n"'));
+  assert.ok(lines.includes(`/.git/modules/m/HEAD 644 0:0 "${inner}\\n"`));
+  const config = lines.find((line) => line.startsWith('/.git/modules/m/config ')) ?? '';
+  assert.match(config, /worktree = \.\.\/\.\.\/\.\.\/a\/b\\n/);
+  // As git itself sees it.
+  const out = path.join(server.root, 'out');
+  mkdirSync(out);
+  using overlay = openLayers(deps.store, [layer]);
+  await writeTree(new ImageTree(overlay), out);
+  const git = (...args: string[]): string =>
+    execFileSync('git', ['-C', out, '-c', 'safe.directory=*', ...args], { encoding: 'utf8' });
+  assert.equal(git('status', '--porcelain'), '');
+  assert.equal(git('submodule', 'status').trim().split(' ')[0], inner);
+  const modern = server.repository('modern.git', 'sha256').commit({ file: 'modern\n' });
+  assert.equal(modern.length, 64);
+  const found = await get(deps, `${server.url}/modern.git`, true);
+  assert.equal(found.ref.commit, modern);
+  assert.ok(layerFiles(deps, found.layer).includes('/file 644 0:0 "modern\\n"'));
+});
+
+/** Writes a tree of directories and files to a directory. */
+async function writeTree(tree: ImageTree, dir: string, at = tree.root): Promise<void> {
+  for (const [name, node] of tree.children(at)) {
+    const file = path.join(dir, displayName(name));
+    if (node.isDir) {
+      mkdirSync(file);
+      await writeTree(tree, file, node);
+    } else {
+      writeFileSync(file, tree.readAll(node, 1e6));
+    }
+  }
+}

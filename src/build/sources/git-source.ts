@@ -148,9 +148,11 @@ class GitTree {
   }
 
   async #fetch(url: GitUrl, ref: ResolvedRef): Promise<LocalCommit> {
-    const { context, authorize, work } = this.#parts;
+    const { context, authorize, work, request } = this.#parts;
     const gitDir = path.join(work.path, String(this.#repositories++));
-    await fetchCommit(context, { url, ref, gitDir, authorization: await authorize(url) });
+    const authorization = await authorize(url);
+    const onBytes = (bytes: number): void => request.onBytes?.('bytes', bytes);
+    await fetchCommit(context, { url, ref, gitDir, authorization, onBytes });
     return { gitDir, commit: ref.commit, url };
   }
 

@@ -21,15 +21,15 @@ const ACCOUNTS: Accounts = {
 const NONE: Accounts = { users: [], groups: [] };
 
 const USERS: readonly (readonly [spec: string, accounts: Accounts, want: unknown])[] = [
-  ['', ACCOUNTS, { uid: 0, gid: 0, groups: [], home: '/root' }],
-  ['', NONE, { uid: 0, gid: 0, groups: [], home: '/root' }],
-  ['app', ACCOUNTS, { uid: 1000, gid: 1000, groups: [29, 44], home: '/home/app' }],
-  ['1000', ACCOUNTS, { uid: 1000, gid: 1000, groups: [29, 44], home: '/home/app' }],
-  ['1234', ACCOUNTS, { uid: 1234, gid: 0, groups: [], home: '/' }],
-  ['app:staff', ACCOUNTS, { uid: 1000, gid: 50, groups: [], home: '/home/app' }],
-  ['app:77', ACCOUNTS, { uid: 1000, gid: 77, groups: [], home: '/home/app' }],
-  [':50', ACCOUNTS, { uid: 0, gid: 50, groups: [], home: '/root' }],
-  ['games', ACCOUNTS, { uid: 5, gid: 60, groups: [29], home: '/usr/games' }],
+  ['', ACCOUNTS, { uid: 0, gid: 0, groups: [0], home: '/root' }],
+  ['', NONE, { uid: 0, gid: 0, groups: [0], home: '/root' }],
+  ['app', ACCOUNTS, { uid: 1000, gid: 1000, groups: [1000, 29, 44], home: '/home/app' }],
+  ['1000', ACCOUNTS, { uid: 1000, gid: 1000, groups: [1000, 29, 44], home: '/home/app' }],
+  ['1234', ACCOUNTS, { uid: 1234, gid: 0, groups: [0], home: '/' }],
+  ['app:staff', ACCOUNTS, { uid: 1000, gid: 50, groups: [50], home: '/home/app' }],
+  ['app:77', ACCOUNTS, { uid: 1000, gid: 77, groups: [77], home: '/home/app' }],
+  [':50', ACCOUNTS, { uid: 0, gid: 50, groups: [50], home: '/root' }],
+  ['games', ACCOUNTS, { uid: 5, gid: 60, groups: [60, 29], home: '/usr/games' }],
 ];
 for (const [spec, accounts, want] of USERS) {
   test(`resolveUser() of "${spec}"${accounts === NONE ? ' without passwd' : ''}`, () => {

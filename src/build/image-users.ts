@@ -25,7 +25,7 @@ export interface Accounts {
 export interface ResolvedUser {
   readonly uid: number;
   readonly gid: number;
-  /** Supplementary groups, ascending. */
+  /** Supplementary groups: the own one first, as in BuildKit, the others ascending. */
   readonly groups: readonly number[];
   readonly home: string;
 }
@@ -59,7 +59,7 @@ export function parseGroup(text: string): GroupEntry[] {
 
 /**
  * Whom `USER spec` means (`name|uid[:group|gid]`, empty: root). A name comes from the image's
- * passwd; a number needs no entry, and then its group is 0, as in Docker. Supplementary groups
+ * passwd; a number needs no entry, and then its group is 0, as in Docker. Further groups
  * hold only where the spec names no group.
  */
 export function resolveUser(spec: string, accounts: Accounts): ResolvedUser {
@@ -68,13 +68,15 @@ export function resolveUser(spec: string, accounts: Accounts): ResolvedUser {
   const uid = entry?.uid ?? requireId(userPart || '0', spec, 'user', '/etc/passwd');
   const home = entry?.home || (uid === 0 ? '/root' : '/');
   if (groupPart !== undefined) {
-    return { uid, gid: resolveGroup(groupPart, spec, accounts), groups: [], home };
+    const gid = resolveGroup(groupPart, spec, accounts);
+    return { uid, gid, groups: [gid], home };
   }
   const gid = entry?.gid ?? 0;
   const groups = accounts.groups
     .filter(({ members }) => entry !== undefined && members.includes(entry.name))
-    .map((group) => group.gid);
-  return { uid, gid, groups: [...new Set(groups)].sort((a, b) => a - b), home };
+    .map((group) => group.gid)
+    .sort((a, b) => a - b);
+  return { uid, gid, groups: [...new Set([gid, ...groups])], home };
 }
 
 const ROOT_NAME = 'root';

@@ -4,7 +4,7 @@ import { createHash, type Hash } from 'node:crypto';
  * Version of everything that decides what a key means: the encoding below, and how the steps
  * are carried out. A change makes every record a miss.
  */
-export const CACHE_FORMAT_VERSION = 2;
+export const CACHE_FORMAT_VERSION = 3;
 
 /** 64 lower-case hex digits: the identity of a step's result. */
 export type CacheKey = string & { readonly __brand: 'CacheKey' };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { TestBuilds } from '../testing/builds.js';
@@ -147,6 +147,25 @@ test('a content that another layer brings is searched too', async (t) => {
   const buildfile = 'FROM scratch AS one\nCOPY a /a\nFROM scratch\nCOPY --from=one /a /b\n';
   await builds.build(buildfile);
   await assert.rejects(builds.build(buildfile, SECRET), /is in "\/[ab]"/);
+});
+
+test('a cached layer is searched once for a secret whose file has not changed', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ a: 'x' });
+  const file = path.join(builds.dir, 'token');
+  const buildfile = 'FROM scratch\nCOPY a /a\n';
+  const runs = { secrets: [{ id: 'file', kind: 'file', path: file } as const] };
+  await builds.build(buildfile);
+  writeFileSync(file, TOKEN);
+  await builds.build(buildfile, { runs });
+  // Whoever looks into the layer fails.
+  const { layers } = await builds.image();
+  const [id] = layers.map(({ diffId }) => builds.store.layers.findByDiffId(diffId));
+  assert.ok(id !== undefined);
+  rmSync(path.join(builds.store.layers.dirOf(id), 'pack'));
+  assert.deepEqual(builds.outcomes(await builds.build(buildfile, { runs })), ['cached']);
+  writeFileSync(file, 'another-token');
+  await assert.rejects(builds.build(buildfile, { runs }), /pack/);
 });
 
 test('secrets of files are read, those that cannot be are left to who needs them', async (t) => {

@@ -3,14 +3,20 @@ import type { Finding } from '../secrets/layer-findings.js';
 import { maskText, OutputMask } from '../secrets/output-mask.js';
 import { PatternSearch } from '../secrets/pattern-search.js';
 import type { Pattern } from '../secrets/patterns.js';
-import { isGuardable, linePatternsOf, patternsOf, SECRET_BYTES_MIN } from '../secrets/patterns.js';
+import {
+  FORMS_VERSION,
+  isGuardable,
+  linePatternsOf,
+  patternsOf,
+  SECRET_BYTES_MIN,
+} from '../secrets/patterns.js';
 import { searchInThread } from '../secrets/search-in-thread.js';
 import type { Store } from '../store/store.js';
 import type { SourceRange } from '../util/errors.js';
 import { UserError } from '../util/errors.js';
 import { Limit } from '../util/limit.js';
 import type { Progress } from './progress.js';
-import type { SecretStore } from './secrets.js';
+import type { LoadedSecret, SecretStore } from './secrets.js';
 
 /** Secrets that may be in layers, by id. */
 export type AllowedSecrets = 'all' | readonly string[];
@@ -49,11 +55,21 @@ export class SecretGuard {
   readonly #checked = new Set<LayerId>();
   readonly #found = new Map<LayerId, readonly string[]>();
   #patterns: readonly Pattern[] | undefined;
+  #searchedFor: string | undefined;
   #maskPatterns: readonly Pattern[] = [];
   #search: PatternSearch | undefined;
 
   constructor(parts: SecretGuardParts) {
     this.#parts = parts;
+  }
+
+  /**
+   * What is looked for, and how: equal in two builds if neither has changed. Tells nothing of the
+   * secrets. Undefined: nothing is looked for, or it cannot be told whether it has changed.
+   */
+  get searchedFor(): string | undefined {
+    this.#load();
+    return this.#searchedFor;
   }
 
   /** Whether a secret may be in a layer. */
@@ -79,13 +95,14 @@ export class SecretGuard {
 
   /**
    * Searches a layer out of the cache: when it was made, nobody looked for the secrets of this
-   * build. Once for each layer. UserError TSB_SECRET.
+   * build. Once for each layer. True: nothing is in it. UserError TSB_SECRET.
    */
-  async check(id: LayerId, layer: GuardedLayer): Promise<void> {
-    if (this.#clean.has(id) || this.#checked.has(id)) return;
+  async check(id: LayerId, layer: GuardedLayer): Promise<boolean> {
+    if (this.#clean.has(id) || this.#checked.has(id)) return this.#clean.has(id);
     this.#checked.add(id);
     const found = await this.#searchLayer(this.#parts.store.layers.dirOf(id), layer);
     if (found.length === 0) this.#clean.add(id);
+    return found.length === 0;
   }
 
   /**
@@ -159,9 +176,16 @@ export class SecretGuard {
       });
     }
     this.#patterns = patternsOf(secrets);
+    this.#searchedFor = identify(secrets);
     this.#maskPatterns = [...this.#patterns, ...linePatternsOf(secrets)];
     return this.#patterns;
   }
+}
+
+function identify(secrets: readonly LoadedSecret[]): string | undefined {
+  const searched = secrets.filter(isGuardable).map(({ id, state }) => ({ id, state }));
+  if (searched.length === 0 || searched.some(({ state }) => state === undefined)) return undefined;
+  return JSON.stringify([FORMS_VERSION, searched]);
 }
 
 /** `secret "npm" is in "/a" and in the name "/b"`. */

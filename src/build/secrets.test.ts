@@ -20,17 +20,36 @@ test('get() reads a file once, and only then', (t) => {
     { id: 'a', kind: 'file', path },
     { id: 'b', kind: 'value', value: 'two' },
   ]);
-  assert.deepEqual([store.ids, store.loaded()], [['a', 'b'], []]);
+  assert.deepEqual(store.ids, ['a', 'b']);
   writeFileSync(path, 'later');
   assert.equal(store.get('a')?.toString(), 'later');
   writeFileSync(path, 'too late');
   assert.equal(store.get('a')?.toString(), 'later');
-  assert.deepEqual(
-    store.loaded().map(({ id, bytes }) => [id, bytes.toString()]),
-    [['a', 'later']],
-  );
   assert.equal(store.get('b')?.toString(), 'two');
   assert.equal(store.get('c'), undefined);
+});
+
+test('readable() has all that can be read, and whether it has changed', (t) => {
+  const path = fileOf(t, 'one');
+  const read = () =>
+    new SecretStore([
+      { id: 'a', kind: 'file', path },
+      { id: 'b', kind: 'value', value: 'two' },
+      { id: 'c', kind: 'file', path: `${path}-absent` },
+    ]).readable();
+  const before = read();
+  assert.deepEqual(
+    before.map(({ id, bytes }) => [id, bytes.toString()]),
+    [
+      ['a', 'one'],
+      ['b', 'two'],
+    ],
+  );
+  assert.deepEqual(read(), before);
+  writeFileSync(path, 'others');
+  const after = read();
+  assert.notEqual(after[0]?.state, before[0]?.state);
+  assert.equal(after[1]?.state, undefined);
 });
 
 test('get() keeps bytes that are no text', (t) => {

@@ -1,5 +1,6 @@
 import { O_NONBLOCK, O_RDONLY } from '../sys/constants.js';
 import { openat, preadFull } from '../sys/file.js';
+import { fstat } from '../sys/stat.js';
 import { hasCode, messageOf, UserError } from '../util/errors.js';
 
 /** Of one secret; BuildKit's limit. */
@@ -10,16 +11,18 @@ export type SecretSource =
   | { readonly id: string; readonly kind: 'file'; readonly path: string }
   | { readonly id: string; readonly kind: 'value'; readonly value: string };
 
-/** A secret that some step has seen. */
+/** A secret that was read. */
 export interface LoadedSecret {
   readonly id: string;
   readonly bytes: Buffer;
+  /** Changes with the bytes, and tells nothing of them; undefined: not known. */
+  readonly state: string | undefined;
 }
 
 /** The secrets of one build. The only place that holds their bytes; nothing else keeps them. */
 export class SecretStore {
   readonly #sources: ReadonlyMap<string, SecretSource>;
-  readonly #loaded = new Map<string, Buffer>();
+  readonly #loaded = new Map<string, LoadedSecret>();
 
   /** Of two sources with one id the last counts. */
   constructor(sources: readonly SecretSource[]) {
@@ -33,22 +36,15 @@ export class SecretStore {
 
   /** The bytes of a secret, read once; undefined: nobody gave it. Throws UserError TSB_CONTEXT. */
   get(id: string): Buffer | undefined {
-    const known = this.#loaded.get(id);
-    if (known !== undefined) return known;
-    const source = this.#sources.get(id);
-    if (source === undefined) return undefined;
-    const bytes = source.kind === 'value' ? Buffer.from(source.value) : readSecret(source);
-    if (bytes.length > SECRET_BYTES_MAX) throw tooLarge(id);
-    this.#loaded.set(id, bytes);
-    return bytes;
+    return this.#load(id)?.bytes;
   }
 
   /** All secrets that can be read. One that cannot fails the step that asks for it. */
   readable(): readonly LoadedSecret[] {
     return this.ids.flatMap((id) => {
       try {
-        const bytes = this.get(id);
-        return bytes === undefined ? [] : [{ id, bytes }];
+        const loaded = this.#load(id);
+        return loaded === undefined ? [] : [loaded];
       } catch (error) {
         if (hasCode(error, 'TSB_CONTEXT', 'TSB_LIMIT')) return [];
         throw error;
@@ -56,17 +52,28 @@ export class SecretStore {
     });
   }
 
-  /** What {@link get} has given out: the secrets that a step may have written somewhere. */
-  loaded(): readonly LoadedSecret[] {
-    return [...this.#loaded].map(([id, bytes]) => ({ id, bytes }));
+  #load(id: string): LoadedSecret | undefined {
+    const known = this.#loaded.get(id);
+    if (known !== undefined) return known;
+    const source = this.#sources.get(id);
+    if (source === undefined) return undefined;
+    const loaded =
+      source.kind === 'value'
+        ? { id, bytes: Buffer.from(source.value), state: undefined }
+        : readSecret(source);
+    if (loaded.bytes.length > SECRET_BYTES_MAX) throw tooLarge(id);
+    this.#loaded.set(id, loaded);
+    return loaded;
   }
 }
 
-function readSecret({ id, path }: Extract<SecretSource, { kind: 'file' }>): Buffer {
+function readSecret({ id, path }: Extract<SecretSource, { kind: 'file' }>): LoadedSecret {
   const buffer = Buffer.alloc(SECRET_BYTES_MAX + 1);
   try {
     using fd = openat(undefined, path, O_RDONLY | O_NONBLOCK);
-    return Buffer.from(buffer.subarray(0, preadFull(fd, buffer, 0)));
+    const { dev, ino, size, ctimeSec, ctimeNsec } = fstat(fd);
+    const bytes = Buffer.from(buffer.subarray(0, preadFull(fd, buffer, 0)));
+    return { id, bytes, state: [dev, ino, size, ctimeSec, ctimeNsec].join(' ') };
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR', 'ESPIPE')) throw error;
     throw new UserError('TSB_CONTEXT', `Cannot read secret "${id}": ${messageOf(error)}`, {

@@ -13,7 +13,7 @@ import { openOverlay } from './image-access.js';
 import { ImageFiles } from './image-files.js';
 import type { FilesOf } from './plan.js';
 import { resolveFrom, resolveMountFrom } from './plan.js';
-import { explainFailure, positionedAsync } from './positioned.js';
+import { explainFailure } from './positioned.js';
 import type { RunningVertex } from './progress.js';
 import type { FromSource, PrepareMounts } from './run-mounts.js';
 import { parseMounts, prepareMounts } from './run-mounts.js';
@@ -22,10 +22,10 @@ import { InlineFiles } from './inline-files.js';
 import type { Session } from './session.js';
 import { fetchSources } from './sources/add-sources.js';
 import type { StageRun } from './stage.js';
-import type { StageLayer, StageState } from './state.js';
+import type { StageState } from './state.js';
 import { withStep } from './state.js';
 import type { StepResult } from './step.js';
-import { cachedStep, findResult } from './step.js';
+import { cachedStep, findResult, guardCached } from './step.js';
 import type { FileInstruction } from './step-config.js';
 import type { CopyStep } from './step-copy.js';
 import { copyParts, definitionParts, executeCopy, gatherCopy } from './step-copy.js';
@@ -60,22 +60,10 @@ export async function applyFileInstruction(
   });
   const durationMs = Math.round(performance.now() - startMs);
   const { cached, missReason, layer, sources = [] } = result;
-  if (cached && layer !== undefined) guardCached(session, state, { layer, instruction });
+  if (cached) guardCached(session, result, { below: state.layers, source: instruction.source });
   const fetched = sources.length > 0 ? { sources } : {};
   session.report({ vertex, cached, missReason, durationMs, layer, ...fetched });
   return afterwards(state, instruction, result);
-}
-
-/** Searches a layer out of the cache for secrets, beside the steps that follow. */
-function guardCached(
-  session: Session,
-  state: StageState,
-  { layer, instruction: { source } }: { layer: StageLayer; instruction: FileInstruction },
-): void {
-  const lowers = state.layers.map(({ id }) => id);
-  session.afterwards(() =>
-    positionedAsync(source, () => session.guard.check(layer.id, { lowers, source })),
-  );
 }
 
 interface Work {

@@ -4,6 +4,8 @@ import { explainMiss, SECRET_NOT_ALLOWED } from '../cache/explain.js';
 import type { Place, StepRecord } from '../cache/records.js';
 import { findInputs, findStep, putInputs, putStep } from '../cache/records.js';
 import type { LayerId } from '../layer/types.js';
+import type { SourceRange } from '../util/errors.js';
+import { positionedAsync } from './positioned.js';
 import type { RunningVertex } from './progress.js';
 import type { Session } from './session.js';
 import type { SourceReport } from './sources/sources.js';
@@ -26,6 +28,8 @@ export interface StepResult {
   readonly createdMs: number | undefined;
   readonly cached: boolean;
   readonly missReason: string | undefined;
+  /** What was looked for in its layer, when it was made or used before. */
+  readonly searchedFor?: string | undefined;
   /** What was fetched for it. */
   readonly sources?: readonly SourceReport[];
 }
@@ -54,11 +58,34 @@ export async function cachedStep(
   session.afterwards(async () => {
     const recorded = layer && { layerId: layer.id, ...(await layer.digest) };
     const secrets = layer === undefined ? [] : session.guard.foundIn(layer.id);
-    const record = { layer: recorded, createdMs, ...(secrets.length > 0 && { secrets }) };
-    await putStep(session.records, key, record);
+    const { searchedFor } = session.guard;
+    const found = secrets.length > 0 ? { secrets } : { searchedFor };
+    await putStep(session.records, key, { layer: recorded, createdMs, ...found });
     await putInputs(session.records, place, inputs);
   });
   return { key, layer, createdMs, cached: false, missReason };
+}
+
+/**
+ * Searches the layer of a cached step for secrets, beside the steps that follow, unless that was
+ * done when it was made or used before. `below`: the layers that the step began with.
+ */
+export function guardCached(
+  session: Session,
+  { key, layer, searchedFor }: StepResult,
+  { below, source }: { below: readonly StageLayer[]; source: SourceRange },
+): void {
+  const { guard, records } = session;
+  if (layer === undefined) return;
+  if (guard.searchedFor !== undefined && guard.searchedFor === searchedFor) return;
+  const lowers = below.map(({ id }) => id);
+  session.afterwards(async () => {
+    const isClean = await positionedAsync(source, () => guard.check(layer.id, { lowers, source }));
+    if (!isClean || guard.searchedFor === undefined) return;
+    const record = await findStep(records, key);
+    if (record?.layer?.layerId !== layer.id) return;
+    await putStep(records, key, { ...record, searchedFor: guard.searchedFor });
+  });
 }
 
 /** Why a step was not found. */
@@ -83,12 +110,12 @@ function isAllowed({ guard }: Session, { secrets = [] }: StepRecord): boolean {
 export async function findResult(session: Session, key: CacheKey): Promise<StepResult | undefined> {
   const record = await findStep(session.records, key);
   if (record === undefined || !isAllowed(session, record)) return undefined;
-  const { createdMs, layer } = record;
+  const { createdMs, layer, searchedFor } = record;
   if (layer !== undefined && !session.store.layers.has(layer.layerId)) return undefined;
   const found = layer && {
     id: layer.layerId,
     digest: Promise.resolve({ diffId: layer.diffId, size: layer.size }),
     descriptor: undefined,
   };
-  return { key, layer: found, createdMs, cached: true, missReason: undefined };
+  return { key, layer: found, createdMs, cached: true, missReason: undefined, searchedFor };
 }

@@ -25,20 +25,23 @@ export interface StepRecord {
   readonly createdMs: number;
   /** Ids of secrets that are in the layer, because the caller allowed it; absent: none. */
   readonly secrets?: readonly string[];
+  /** What was looked for in the layer and not found; nothing of the secrets themselves. */
+  readonly searchedFor?: string | undefined;
 }
 
 /** The record of a step; undefined: there is none that this version understands. */
 export async function findStep(store: RecordStore, key: CacheKey): Promise<StepRecord | undefined> {
   const value = await store.get(key);
   if (!isObject(value) || typeof value['createdMs'] !== 'number') return undefined;
-  const { createdMs, layer, secrets = [] } = value;
+  const { createdMs, layer, secrets = [], searchedFor: searched } = value;
+  const searchedFor = typeof searched === 'string' ? searched : undefined;
   if (!Array.isArray(secrets) || !secrets.every((id) => typeof id === 'string')) return undefined;
   if (layer === undefined) return { layer: undefined, createdMs };
   if (!isObject(layer)) return undefined;
   const { layerId, diffId, size } = layer;
   if (typeof layerId !== 'string' || typeof size !== 'number') return undefined;
   if (typeof diffId !== 'string' || !isDigest(diffId)) return undefined;
-  return { layer: { layerId: layerId as LayerId, diffId, size }, createdMs, secrets };
+  return { layer: { layerId: layerId as LayerId, diffId, size }, createdMs, secrets, searchedFor };
 }
 
 /** Keeps what a step made. */

@@ -3,6 +3,9 @@ import { isUtf8 } from 'node:buffer';
 /** A shorter secret would be found by chance, and cannot be looked for. */
 export const SECRET_BYTES_MIN = 8;
 
+/** Grows when secrets are looked for in other forms, or in other places. */
+export const FORMS_VERSION = 1;
+
 /** A secret to look for. */
 export interface GuardedSecret {
   readonly id: string;

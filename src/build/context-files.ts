@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import type { IgnoreMatcher } from '../dockerfile/ignore.js';
-import type { InodeMeta, Xattrs } from '../layer/types.js';
+import type { InodeMeta } from '../layer/types.js';
 import {
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -114,8 +114,14 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     const known = this.#memo.find(node.stat);
     if (known !== undefined) return known;
     const hash = createHash('sha256');
-    for await (const chunk of this.read(node, signal)) hash.update(chunk);
-    const digest = hash.digest('hex');
+    let capability: Buffer | undefined;
+    if (!isSocket(node.stat)) {
+      using fd = this.#openFile(node);
+      capability = capabilityOf(fd);
+      for await (const chunk of this.#chunks(fd, node, signal)) hash.update(chunk);
+    }
+    const content = hash.digest('hex');
+    const digest = capability === undefined ? content : withCapability(content, capability);
     this.#memo.add(node.stat, digest);
     return digest;
   }
@@ -124,19 +130,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     // It cannot be opened.
     if (isSocket(node.stat)) return;
     using fd = this.#openFile(node);
-    for (let position = 0, turnAt = TURN_BYTES; position < node.stat.size;) {
-      if (position >= turnAt) {
-        turnAt += TURN_BYTES;
-        await nextTick();
-        signal?.throwIfAborted();
-      }
-      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, node.stat.size - position));
-      const count = preadFull(fd, chunk, position);
-      if (count === 0) break;
-      position += count;
-      yield count === chunk.length ? chunk : chunk.subarray(0, count);
-    }
-    this.#assertUnchanged(fd, node);
+    yield* this.#chunks(fd, node, signal);
   }
 
   identity({ stat: { nlink, dev, ino } }: ContextNode): string | undefined {
@@ -161,9 +155,31 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     const { kind, target } = node.info;
     if (kind !== 'file') {
       tree.makeNode(parent, name, nodeMeta(meta), nodeMake(meta, target));
+    } else if (isSocket(node.stat)) {
+      await tree.writeFile(parent, name, nodeMeta(meta), []);
     } else {
-      await tree.writeFile(parent, name, nodeMeta(meta), this.read(node, signal));
+      using fd = this.#openFile(node);
+      const capability = capabilityOf(fd);
+      const xattrs = capability && new Map([[CAPABILITY, capability]]);
+      const chunks = this.#chunks(fd, node, signal);
+      await tree.writeFile(parent, name, nodeMeta({ ...meta, xattrs }), chunks);
     }
+  }
+
+  async *#chunks(fd: Fd, node: ContextNode, signal?: AbortSignal): AsyncGenerator<Buffer> {
+    for (let position = 0, turnAt = TURN_BYTES; position < node.stat.size;) {
+      if (position >= turnAt) {
+        turnAt += TURN_BYTES;
+        await nextTick();
+        signal?.throwIfAborted();
+      }
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, node.stat.size - position));
+      const count = preadFull(fd, chunk, position);
+      if (count === 0) break;
+      position += count;
+      yield count === chunk.length ? chunk : chunk.subarray(0, count);
+    }
+    this.#assertUnchanged(fd, node);
   }
 
   #look(fd: Fd, dir: ContextNode, name: ByteName): ContextNode | undefined {
@@ -172,8 +188,7 @@ export class ContextFiles implements SourceFiles<ContextNode>, Disposable {
     const path = (dir.path === '' ? name : `${dir.path}/${name}`) as ByteName;
     const type = stat.mode & S_IFMT;
     const target = type === S_IFLNK ? byteName(readlinkat(fd, nameBytes(name))) : undefined;
-    const xattrs = type === S_IFREG ? capabilityOf(fd, name) : undefined;
-    return { path, stat, info: infoOf(stat, { target, xattrs }) };
+    return { path, stat, info: infoOf(stat, target) };
   }
 
   /** An ignored directory is there if something in it is not ignored. */
@@ -223,27 +238,26 @@ const CAPABILITY = byteNameOf('security.capability');
  * Of a file's extended attributes, what its execution gets; the others say something of this
  * machine, not of the file.
  */
-function capabilityOf(dir: Fd, name: ByteName): Xattrs | undefined {
-  const link = Buffer.concat([Buffer.from(`/proc/self/fd/${dir.raw}/`), nameBytes(name)]);
+function capabilityOf(file: Fd): Buffer | undefined {
   try {
-    const value = getxattr(link, CAPABILITY);
-    return value && new Map([[CAPABILITY, value]]);
+    return getxattr(file, CAPABILITY);
   } catch (error) {
-    // Gone meanwhile, or of another user namespace's root.
-    if (hasCode(error, 'ENOENT', 'EOVERFLOW')) return undefined;
+    // Of another user namespace's root.
+    if (hasCode(error, 'EOVERFLOW')) return undefined;
     throw error;
   }
 }
 
+function withCapability(digest: string, capability: Buffer): string {
+  return createHash('sha256').update(digest).update(capability).digest('hex');
+}
+
 /** Files of the context belong to root, whoever owns them here. A socket is an empty file. */
-function infoOf(
-  stat: Statx,
-  { target, xattrs }: { target?: ByteName | undefined; xattrs?: Xattrs | undefined } = {},
-): SourceInfo {
+function infoOf(stat: Statx, target?: ByteName): SourceInfo {
   const { size, rdevMajor, rdevMinor, mtimeSec, mtimeNsec } = stat;
   const mode = isSocket(stat) ? (stat.mode & ~S_IFMT) | S_IFREG : stat.mode;
-  const owner = { uid: 0, gid: 0 };
-  const meta: InodeMeta = { mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec, ...owner, xattrs };
+  const owner = { uid: 0, gid: 0, xattrs: undefined };
+  const meta: InodeMeta = { mode, rdevMajor, rdevMinor, mtimeSec, mtimeNsec, ...owner };
   return { kind: kindOfMode(mode), meta, size, target };
 }
 

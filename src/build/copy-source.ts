@@ -36,7 +36,7 @@ export interface SourceFiles<Node> {
   child(dir: Node, name: ByteName): Node | undefined;
   /** Sorted by bytes; ignored ones left out. */
   children(dir: Node): (readonly [ByteName, Node])[];
-  /** SHA-256 of a regular file's content, in hex. */
+  /** Of a regular file's content, and of attributes that {@link info} leaves out; in hex. */
   digest(node: Node, signal?: AbortSignal): string | Promise<string>;
   /** The content of a regular file. */
   read(node: Node): AsyncIterable<Buffer>;

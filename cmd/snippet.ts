@@ -1,4 +1,5 @@
 import type { SourceRange } from '../src/util/errors.js';
+import { maskUrls } from '../src/util/redact.js';
 import { STDIN_NAME } from './buildfile.js';
 import { displayWidth } from './progress/text.js';
 
@@ -11,7 +12,8 @@ const SNIPPET_ENDS_LINES = 8;
 
 /**
  * The lines of `source` and some around them; `>>>` marks the ones meant, `^` the characters. Of
- * a long range only both ends are shown, and the line with the characters.
+ * a long range only both ends are shown, and the line with the characters. Credentials of URLs are
+ * masked.
  */
 export function snippet(source: SourceRange, text: string): string[] {
   const lines = text.split(/\r?\n/);
@@ -31,7 +33,8 @@ export function snippet(source: SourceRange, text: string): string[] {
       continue;
     }
     const mark = line >= startLine && line <= endLine ? '>>>' : '   ';
-    const written = (lines[line - 1] ?? '').slice(0, SNIPPET_COLUMNS_MAX);
+    // A log may have more readers than the Buildfile.
+    const written = maskUrls((lines[line - 1] ?? '').slice(0, SNIPPET_COLUMNS_MAX));
     shown.push(`${String(line).padStart(width)} | ${mark} ${written}`.trimEnd());
     if (line === at?.line && at.column + at.length <= SNIPPET_COLUMNS_MAX) {
       const start = at.column - 1;

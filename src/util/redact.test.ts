@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { redactUrls } from './redact.js';
+import { maskUrls, redactUrls } from './redact.js';
 
 const CASES: readonly (readonly [text: string, want: string])[] = [
   ['https://user:pass@host/x', 'https://***@host/x'],
@@ -13,3 +13,7 @@ const CASES: readonly (readonly [text: string, want: string])[] = [
 for (const [text, want] of CASES) {
   test(`redactUrls() makes ${JSON.stringify(want)}`, () => assert.equal(redactUrls(text), want));
 }
+
+test('maskUrls() keeps the length', () => {
+  assert.equal(maskUrls('ADD https://a:bc@host/x /'), 'ADD https://****@host/x /');
+});

@@ -79,6 +79,22 @@ test('PatternSearch finds a secret wherever chunks end', () => {
   }
 });
 
+test('PatternSearch passes quickly over what only begins like a secret', () => {
+  const banner = '#'.repeat(80);
+  const bytes = Buffer.from(`${banner}\n`.repeat(20_000));
+  let reads = 0;
+  const source: Source = {
+    ...sourceOf(bytes),
+    read: (into, position) => {
+      reads++;
+      return bytes.copy(into, 0, position);
+    },
+  };
+  const search = new PatternSearch(patternsOf([secret(`${banner}\n# the token\n`)]));
+  search.search(source, () => assert.fail('there is none'));
+  assert.ok(reads < 10, `${reads} reads`);
+});
+
 test('PatternSearch reads no holes', () => {
   const size = 1024 ** 4;
   const data = { start: 7 * MiB, end: 7 * MiB + 4096 };

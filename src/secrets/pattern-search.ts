@@ -83,10 +83,13 @@ export class PatternSearch {
       this.#matcher.search(chunk.subarray(0, filled), (match) => {
         const pattern = this.#patterns[match.index];
         if (pattern === undefined) return;
+        const start = base + match.at;
+        const needle = needleOf(pattern).length;
         // It lies in what is left of the chunk before: it was found there.
-        if (match.at + needleOf(pattern).length <= kept) return;
-        const hitEnd = this.#endOf(pattern, source, base + match.at);
-        if (hitEnd !== undefined) found({ pattern, start: base + match.at, end: hitEnd });
+        if (match.at + needle <= kept) return;
+        const read = chunk.subarray(0, filled);
+        const hitEnd = this.#endOf(pattern, source, { start, needle, chunk: read, base });
+        if (hitEnd !== undefined) found({ pattern, start, end: hitEnd });
       });
       at += count;
       kept = Math.min(overlap, filled);
@@ -94,21 +97,28 @@ export class PatternSearch {
     }
   }
 
-  /** Where a pattern ends whose needle lies at `start`; undefined: the rest is not there. */
-  #endOf(pattern: Pattern, source: Source, start: number): number | undefined {
-    const { bytes, form } = pattern;
-    let at = start + needleOf(pattern).length;
-    let done = at - start;
-    while (done < bytes.length) {
-      const count = source.read(this.#compared, at);
-      if (count === 0) return undefined;
-      for (let i = 0; i < count && done < bytes.length; i++, at++) {
-        const byte = this.#compared[i];
+  /**
+   * Where a pattern ends whose needle lies at `start`; undefined: the rest is not there. `chunk`
+   * is what was read around it: most false starts end there.
+   */
+  #endOf(
+    { bytes, form }: Pattern,
+    source: Source,
+    { start, needle, chunk, base }: { start: number; needle: number; chunk: Buffer; base: number },
+  ): number | undefined {
+    let at = start + needle;
+    let done = needle;
+    let part = chunk.subarray(at - base);
+    for (;;) {
+      for (let i = 0; i < part.length && done < bytes.length; i++, at++) {
+        const byte = part[i];
         if (byte === bytes[done]) done++;
         else if (form !== 'in Base64' || !isLineBreak(byte)) return undefined;
       }
+      if (done === bytes.length) return at;
+      part = this.#compared.subarray(0, source.read(this.#compared, at));
+      if (part.length === 0) return undefined;
     }
-    return at;
   }
 }
 

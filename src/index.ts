@@ -13,7 +13,10 @@ export type {
   StepReport,
 } from './build/options.js';
 export { RunFailedError } from './build/run-failed.js';
+export type { Entitlement, HostEntry, RunSettings, SshSource } from './build/run-settings.js';
+export type { SecretSource } from './build/secrets.js';
 export { enterNamespaces } from './exec/reexec.js';
+export type { Ulimit } from './exec/run-spec.js';
 export type { OutputSpec } from './output/output-spec.js';
 export { parseOutputSpec } from './output/output-spec.js';
 export { RegistryClient } from './registry/client.js';

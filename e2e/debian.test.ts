@@ -22,6 +22,9 @@ RUN gcc -o /usr/local/bin/hello /src/hello.c && hello && rm /src/hello.c \\
 RUN mv /usr/share/docs /usr/share/doc && chown -R games:games /src
 CMD ["hello"]
 `;
+/** Of fixtures/projects, the small ones; `npm run projects` builds all. */
+const PROJECTS = join(import.meta.dirname, '../../fixtures/projects');
+const SMALL_PROJECTS = ['memcached', 'haproxy'];
 const HELLO_C = `#include <stdio.h>
 int main(void) { puts("hello from C"); return 0; }
 `;
@@ -106,6 +109,18 @@ describe('a Debian image', () => {
       assert.equal(Layers.length, 5, source);
     }
   });
+
+  for (const name of SMALL_PROJECTS) {
+    test(`is the base of ${name}, which passes its smoke test`, async (t) => {
+      if (!requires(t, ...NEEDS)) return;
+      const project = join(PROJECTS, name);
+      const file = join(project, 'Buildfile');
+      await tsbuildOk(['build', '-f', file, '-t', name, join(project, 'context')], options);
+      const words = readFileSync(join(project, 'smoke'), 'utf8').trim().split('\n');
+      const [program = '', ...rest] = words;
+      await tsbuildOk(['run', '--entrypoint', program, name, ...rest], options);
+    });
+  }
 
   test('is loaded by podman', (t) => {
     if (!requires(t, ...NEEDS, 'program:podman')) return;

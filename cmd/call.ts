@@ -2,6 +2,8 @@ import { EXIT } from '../src/util/error-codes.js';
 import { messageOf, type SourceRange, UserError } from '../src/util/errors.js';
 import type { BuildDeps, BuildfileInput } from '../src/build/options.js';
 import type { CheckOptions } from '../src/build/check.js';
+import { checkBuild, outlineBuild, targetsOf } from '../src/build/check.js';
+import type { LintResult } from '../src/lint/lint.js';
 import type { LintWarning } from '../src/lint/report.js';
 import { LINT_RULES } from '../src/lint/rules.js';
 import type { Call } from './build-options/call.js';
@@ -20,7 +22,6 @@ export async function runCall(
   }: { options: CheckOptions; deps: Pick<BuildDeps, 'store' | 'registry' | 'signal'> },
   context: CommandContext,
 ): Promise<number> {
-  const { outlineBuild, targetsOf } = await import('../src/build/check.js');
   const { buildfile } = options;
   const isJson = format === 'json';
   const print = (lines: readonly string[]): void => {
@@ -62,47 +63,63 @@ async function runCheck({
   printJson: (value: object) => void;
   warn: (line: string) => void;
 }): Promise<number> {
-  const { checkBuild } = await import('../src/build/check.js');
   const { buildfile } = options;
   const sources = [
     { filename: buildfile.path ?? STDIN_NAME, language: 'Dockerfile', data: encoded(buildfile) },
   ];
+  const { warnings, unknown, unsettled, failure } = await checked(options, deps);
+  if (failure !== undefined && !isJson) {
+    print(warningLines(warnings, buildfile));
+    throw failure;
+  }
+  for (const { message, hint } of unknown) warn(`note: ${message}: ${hint}`);
+  for (const image of new Set(unsettled.map((each) => each.image))) {
+    warn(`note: the base image "${image}" cannot be had: what it sets is not checked`);
+  }
+  if (isJson) {
+    const buildError = failure === undefined ? {} : { buildError: errorJson(failure) };
+    printJson({ warnings: warnings.map(warningJson), sources, ...buildError });
+  } else {
+    print([...warningLines(warnings, buildfile), checkedLine(warnings, buildfile)]);
+  }
+  return warnings.length === 0 && failure === undefined ? EXIT.ok : EXIT.failed;
+}
+
+type Checked = Pick<LintResult, 'warnings' | 'unknown' | 'unsettled'> & {
+  readonly failure: UserError | undefined;
+};
+
+/** What the checks find; what cannot be parsed or planned is a failure like any other. */
+async function checked(...args: Parameters<typeof checkBuild>): Promise<Checked> {
   try {
-    const { warnings, unknown, unsettled } = await checkBuild(options, deps);
-    for (const { message, hint } of unknown) warn(`note: ${message}: ${hint}`);
-    for (const image of new Set(unsettled.map((each) => each.image))) {
-      warn(`note: the base image "${image}" cannot be had: what it sets is not checked`);
-    }
-    if (isJson) printJson({ warnings: warnings.map(warningJson), sources });
-    else print(checkLines(warnings, buildfile));
-    return warnings.length === 0 ? EXIT.ok : EXIT.failed;
+    return await checkBuild(...args);
   } catch (error) {
-    if (!isJson || !(error instanceof UserError)) throw error;
-    const { source } = error;
-    const location = source === undefined ? {} : { location: locationJson(source) };
-    printJson({ warnings: [], sources, buildError: { message: messageOf(error), ...location } });
-    return EXIT.failed;
+    if (!(error instanceof UserError)) throw error;
+    return { warnings: [], unknown: [], unsettled: [], failure: error };
   }
 }
 
-function checkLines(warnings: readonly LintWarning[], { text, path }: BuildfileInput): string[] {
-  const count = warnings.length;
-  const name = path ?? 'standard input';
-  const found = count === 0 ? 'no warning' : count === 1 ? '1 warning' : `${count} warnings`;
-  return [
-    ...warnings.flatMap(({ rule, message, hint, source }) => [
-      `warning: ${rule}: ${message}`,
-      formatPosition(source),
-      ...snippet(source, text),
-      `hint: ${hint}`,
-      '',
-    ]),
-    `Checked ${name}: ${found}`,
-  ];
+function warningLines(
+  warnings: readonly LintWarning[],
+  { text }: Pick<BuildfileInput, 'text'>,
+): string[] {
+  return warnings.flatMap(({ rule, message, hint, source }) => [
+    `warning: ${rule}: ${message}`,
+    formatPosition(source),
+    ...snippet(source, text),
+    `hint: ${hint}`,
+    '',
+  ]);
 }
 
-type Target = ReturnType<typeof import('../src/build/check.js').targetsOf>[number];
-type Outline = ReturnType<typeof import('../src/build/check.js').outlineBuild>;
+function checkedLine(warnings: readonly LintWarning[], { path }: BuildfileInput): string {
+  const count = warnings.length;
+  const found = count === 0 ? 'no warning' : count === 1 ? '1 warning' : `${count} warnings`;
+  return `Checked ${path ?? 'standard input'}: ${found}`;
+}
+
+type Target = ReturnType<typeof targetsOf>[number];
+type Outline = ReturnType<typeof outlineBuild>;
 
 function targetLines(targets: readonly Target[]): string[] {
   const rows = targets.map(({ name, isDefault, description }) => {
@@ -143,6 +160,11 @@ interface LocationJson {
     readonly start: { readonly line: number; readonly character?: number };
     readonly end: { readonly line: number; readonly character?: number };
   }[];
+}
+
+function errorJson(error: UserError): object {
+  const location = error.source === undefined ? {} : { location: locationJson(error.source) };
+  return { message: messageOf(error), ...location };
 }
 
 /** Lines count from 1, characters from 0; without characters the whole lines are meant. */

@@ -127,6 +127,19 @@ Checked ${file}: 3 warnings
     assert.equal(json.exitCode, 1);
   });
 
+  test('what a later step would refuse is said with the warnings', async () => {
+    const late = join(context, 'late');
+    writeFileSync(late, 'FROM scratch as x\nRUN true\nCOPY --chmod=999 a /b\n');
+    const text = await run('--check', '-f', late);
+    assert.match(text.stdout, /^warning: FromAsCasing: /);
+    assert.match(text.stderr, /^error: Cannot use --chmod="999"[^]*late:3\n/);
+    assert.equal(text.exitCode, 1);
+    const json = await run('--call=check,format=json', '-f', late);
+    const { warnings, buildError } = JSON.parse(json.stdout) as Record<string, unknown>;
+    assert.equal((warnings as unknown[]).length, 1);
+    assert.ok(buildError);
+  });
+
   test('--call outline tells what a target takes', async () => {
     const { stdout, exitCode } = await run('--call=outline', '--build-arg', 'LEVEL=9');
     assert.equal(

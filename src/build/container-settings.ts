@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { ContainerConfig } from '../oci/config.js';
 import type { CommandLine } from '../dockerfile/ast.js';
 import { UserError } from '../util/errors.js';
+import { suggest } from '../util/suggest.js';
 
 /** The directory after `WORKDIR given`: absolute and clean; relative to the one before. */
 export function nextWorkdir(current: string, given: string): string {
@@ -35,8 +36,9 @@ export function assertSignal(word: string): void {
   if (number === undefined ? SIGNALS.has(name) || realtime : number >= 1 && number <= SIGNAL_MAX) {
     return;
   }
+  const near = number === undefined ? suggest(name, SIGNALS) : undefined;
   throw new UserError('TSB_BUILD', `Cannot use "${word}" as stop signal: want a name or a number`, {
-    hint: 'For example STOPSIGNAL SIGQUIT',
+    hint: near === undefined ? 'For example STOPSIGNAL SIGQUIT' : `Did you mean SIG${near}?`,
   });
 }
 

@@ -1,5 +1,5 @@
-import type { Buildfile } from '../dockerfile/ast.js';
-import { lintBuildfile, type LintInputs, type LintResult } from '../lint/lint.js';
+import type { Buildfile, Instruction } from '../dockerfile/ast.js';
+import { lintBuildfile, type LintInputs, type LintPlan, type LintResult } from '../lint/lint.js';
 import type { IgnoreRules } from '../lint/instruction-rules.js';
 import type { BaseImage } from '../lint/stage-values.js';
 import type { ImageConfig } from '../oci/config.js';
@@ -8,6 +8,8 @@ import { type Reference, withDefaultTag } from '../oci/reference.js';
 import type { RegistryClient } from '../registry/client.js';
 import type { Store } from '../store/store.js';
 import { UserError } from '../util/errors.js';
+import { assertSignal } from './container-settings.js';
+import { parseModeChange } from './file-mode.js';
 import type { PullPolicy } from './options.js';
 import type { BuildPlan } from './plan.js';
 import type { Progress } from './progress.js';
@@ -38,22 +40,27 @@ export async function lintBuild(given: LintBuild): Promise<LintResult> {
     const base = await storedBase(given, index);
     if (base !== undefined) bases.set(index, base);
   }
-  const first = lintBuildfile(given.buildfile, { ...given.inputs, baseOf });
+  const inputs = { ...given.inputs, baseOf, plan: planOf(given.plan), validate };
+  const first = lintBuildfile(given.buildfile, inputs);
   if (first.unsettled.length === 0 || given.pull === 'never') return first;
   for (const { index } of first.unsettled) {
     const base = await remoteBase(given, index);
     if (base !== undefined) bases.set(index, base);
   }
-  return lintBuildfile(given.buildfile, { ...given.inputs, baseOf });
+  return lintBuildfile(given.buildfile, inputs);
 }
 
-/** Warns of what the checks find. Throws TSB_LINT where the file asks that it ends the build. */
+/**
+ * Warns of what the checks find. Throws what the build would refuse later, before it does any
+ * work, and TSB_LINT where the file asks that warnings end the build.
+ */
 export async function warnOfLint(progress: Progress, given: LintBuild): Promise<void> {
   const result = await lintBuild(given);
   for (const unknown of result.unknown) progress.warn(unknown);
   for (const { rule, message, hint, source } of result.warnings) {
     progress.warn({ message: `${rule}: ${message}`, hint, source });
   }
+  if (result.failure !== undefined) throw result.failure;
   if (result.isError) throw lintError(result);
 }
 
@@ -77,6 +84,26 @@ export function ignoreRules(
     hasExceptions: matcher.hasExceptions,
     isAll,
     ignores: (path) => matcher.ignores(path),
+  };
+}
+
+/** What steps refuse when they come to it, and can be said before. */
+function validate(instruction: Instruction): void {
+  if (instruction.kind === 'stopsignal') assertSignal(instruction.signal);
+  if (instruction.kind !== 'copy' && instruction.kind !== 'add') return;
+  if (instruction.chmod !== undefined && instruction.chmod !== '') {
+    parseModeChange(instruction.chmod);
+  }
+}
+
+function planOf({ stages }: BuildPlan): LintPlan {
+  return {
+    parentOf: (index) => {
+      const base = stages[index]?.base;
+      return base?.kind === 'stage' ? base.index : undefined;
+    },
+    // The plan drops the instructions of a stage that a named context stands for.
+    isReplaced: (index) => stages[index]?.stage.instructions.length === 0,
   };
 }
 
@@ -110,6 +137,7 @@ function baseOfConfig({ config, os, architecture, variant }: ImageConfig): BaseI
   return {
     env: parseEnv(config?.Env ?? []),
     hasShell: (config?.Shell ?? []).length > 0,
+    triggers: config?.OnBuild ?? [],
     platform: { os, architecture, ...(variant !== undefined && { variant }) },
   };
 }

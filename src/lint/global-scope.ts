@@ -101,13 +101,17 @@ export function parentIndex(
   return parent?.index;
 }
 
-/** Undefined for what cannot be done: the build says so. */
-export function attempt<T>(work: () => T): T | undefined {
+/** Undefined for what cannot be done: `onError`, or the build, says so. */
+export function attempt<T>(
+  work: () => T,
+  onError: (error: UserError) => void = () => undefined,
+): T | undefined {
   try {
     return work();
   } catch (error) {
-    if (error instanceof UserError) return undefined;
-    throw error;
+    if (!(error instanceof UserError)) throw error;
+    onError(error);
+    return undefined;
   }
 }
 

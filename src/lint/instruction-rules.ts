@@ -40,7 +40,8 @@ export function checkUndefined(
 ): void {
   for (const name of unset) {
     if (BUILDER_ARGS.includes(name)) continue;
-    const near = suggest(name, values.names);
+    const others = values.names.filter((each) => each !== name);
+    const near = suggest(name, others);
     report.add(instruction, {
       rule: 'UndefinedVar',
       message: `Variable "$${name}" is not set here`,
@@ -48,9 +49,16 @@ export function checkUndefined(
         near === undefined
           ? `Write ARG ${name} or ENV ${name}=VALUE above`
           : `Did you mean $${near}?`,
-      part: { text: name },
+      part: { text: referenceTo(name, instruction) },
     });
   }
+}
+
+/** How an instruction refers to a variable first: `$name` or `${name`. */
+function referenceTo(name: string, { original }: Instruction): string {
+  const [plain, braced] = [`$${name}`, `\${${name}`];
+  const [at, bracedAt] = [original.indexOf(plain), original.indexOf(braced)];
+  return at < 0 || (bracedAt >= 0 && bracedAt < at) ? braced : plain;
 }
 
 export function checkOnce(

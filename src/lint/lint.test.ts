@@ -95,16 +95,18 @@ const CASES: Readonly<Record<LintRuleName, readonly Case[]>> = {
     ['FROM a\nARG d=/app\nWORKDIR $d'],
   ],
   UndefinedVar: [
-    ['FROM a\nCOPY $foo .\nARG foo=b', 'UndefinedVar:2:7+3'],
-    ['FROM a\nENV PATH=$PAHT:/b', 'UndefinedVar:2:11+4'],
-    ['FROM a\nLABEL a=${b:-c}', 'UndefinedVar:2:11+1'],
-    ['FROM a\nUSER ${b:?d}', 'UndefinedVar:2:8+1'],
+    ['FROM a\nCOPY $foo .\nARG foo=b', 'UndefinedVar:2:6+4'],
+    ['FROM a\nENV PATH=$PAHT:/b', 'UndefinedVar:2:10+5'],
+    ['FROM a\nLABEL a=${b:-c}', 'UndefinedVar:2:9+3'],
+    ['FROM a\nUSER ${b:?d}', 'UndefinedVar:2:6+3'],
+    // A default sees what was declared above it.
+    ['FROM a\nARG b=${b:-c} d=$b', 'UndefinedVar:2:7+3'],
     ['FROM a\nARG b\nCOPY x$b $LANG'],
     ['FROM a AS b\nARG c\nFROM b\nCOPY $c .'],
     ['FROM a\nRUN echo $b\nCMD ["$b"]'],
-    ['ARG b=c\nFROM a\nLABEL x=$b', 'UndefinedVar:3:10+1'],
-    ['FROM a\nRUN --mount=type=cache,id=$b,target=/c echo $d', 'UndefinedVar:2:28+1'],
-    ['FROM scratch\nLABEL x=$LANG', 'UndefinedVar:2:10+4'],
+    ['ARG b=c\nFROM a\nLABEL x=$b', 'UndefinedVar:3:9+2'],
+    ['FROM a\nRUN --mount=type=cache,id=$b,target=/c echo $d', 'UndefinedVar:2:27+2'],
+    ['FROM scratch\nLABEL x=$LANG', 'UndefinedVar:2:9+5'],
   ],
   MultipleInstructionsDisallowed: [
     [
@@ -269,6 +271,47 @@ for (const option of ['skip', 'ignore=all', 'error=maybe', 'skip=all;x=1']) {
     );
   });
 }
+
+/** Files that a build refuses, and what is said of it; undefined: it may build. */
+const FAILURES: readonly (readonly [text: string, message: RegExp | undefined])[] = [
+  ['FROM a\nENV b=${c', /^Cannot expand "\$\{c"/],
+  ['FROM a\nARG b=${c:?say}', /"c" is not set: say/],
+  ['FROM a\nRUN --mount=type=cahce x', /found type=cahce/],
+  ['FROM a\nEXPOSE http', /^Cannot parse port "http"/],
+  ['FROM a\nSTOPSIGNAL no', /^refused no$/],
+  ['FROM a\nARG s=no\nSTOPSIGNAL $s', /^refused no$/],
+  // What the base image sets first.
+  ['FROM a\nENV b=${FROM_TRIGGER:?}', undefined],
+  ['FROM a AS x\nONBUILD ARG t=1\nFROM x\nENV b=${t:?}', undefined],
+  ['FROM a AS x\nONBUILD ARG t=1\nENV b=${t:?}', /"t" is not set/],
+  // Of ENV and ARG the later one; in a stage that is FROM it, ENV again.
+  ['FROM a AS x\nENV v=1\nARG v=no\nFROM x\nSTOPSIGNAL $v', undefined],
+  ['FROM a AS x\nENV v=1\nARG v=no\nSTOPSIGNAL $v', /^refused no$/],
+];
+for (const [text, message] of FAILURES) {
+  test(`what a build refuses of ${JSON.stringify(text)}`, () => {
+    const { failure } = lintBuildfile(parseBuildfileSyntax(text, 'f'), {
+      ...INPUTS,
+      baseOf: () => ({ ...BASE, triggers: ['ENV FROM_TRIGGER=1'] }),
+      validate: (instruction) => {
+        if (instruction.kind !== 'stopsignal' || instruction.signal !== 'no') return;
+        throw new UserError('TSB_BUILD', `refused ${instruction.signal}`);
+      },
+    });
+    if (message === undefined) assert.equal(failure, undefined);
+    else assert.match(failure?.message ?? '', message);
+    assert.ok(failure === undefined || failure.source !== undefined);
+  });
+}
+
+test('what may be set by an unknown base image is no failure', () => {
+  const text = 'FROM a\nENV b=${c:?} PATH=${PATH:?}\nFROM d\nENV e=${f';
+  const run = (stages: number[]): string | undefined =>
+    lintBuildfile(parseBuildfileSyntax(text, 'f'), { ...INPUTS, stages, baseOf: () => undefined })
+      .failure?.message;
+  assert.equal(run([0]), undefined);
+  assert.match(run([0, 1]) ?? '', /^Cannot expand/);
+});
 
 test('names that no rule has are told', () => {
   const text = '# check=skip=StageNameCase,none;experimental=all\nFROM a';

@@ -1,4 +1,5 @@
 import type { Buildfile, EscapeToken, Instruction, Stage } from '../dockerfile/ast.js';
+import { parseTrigger } from '../dockerfile/instructions.js';
 import { expandWords } from '../dockerfile/words.js';
 import { UserError } from '../util/errors.js';
 import {
@@ -25,7 +26,7 @@ import {
 } from './instruction-rules.js';
 import { LintReport, type LintWarning } from './report.js';
 import { attempt, type FromScope, globalScope, parentIndex } from './global-scope.js';
-import { type BaseImage, StageValues } from './stage-values.js';
+import { type BaseImage, type Expanded, located, StageValues } from './stage-values.js';
 
 /** What a check knows besides the Buildfile. */
 export interface LintInputs {
@@ -38,6 +39,18 @@ export interface LintInputs {
   readonly baseOf: (index: number) => BaseImage | undefined;
   /** Of the build context; absent: nothing is left out. */
   readonly ignore?: IgnoreRules | undefined;
+  /** What the plan makes of the stages; absent: they are as the file says. */
+  readonly plan?: LintPlan;
+  /** Throws a UserError for an expanded instruction that a build would refuse. */
+  readonly validate?: (instruction: Instruction) => void;
+}
+
+/** What a build takes stages for: named contexts may stand in their place. */
+export interface LintPlan {
+  /** The stage that a stage begins with. */
+  parentOf(index: number): number | undefined;
+  /** Whether nothing of the stage is carried out. */
+  isReplaced(index: number): boolean;
 }
 
 export interface LintResult {
@@ -45,6 +58,8 @@ export interface LintResult {
   readonly warnings: readonly LintWarning[];
   /** Whether the file asks that warnings end the build. */
   readonly isError: boolean;
+  /** The first thing in the stages that the build would refuse. */
+  readonly failure: UserError | undefined;
   /** Names in the check options that no rule has. */
   readonly unknown: readonly UnknownRule[];
   /** Stages of which more could be said if their base image were known; `image` as written. */
@@ -70,7 +85,8 @@ export function lintBuildfile(buildfile: Buildfile, inputs: LintInputs): LintRes
   for (const stage of buildfile.stages) stages.check(stage);
   const warnings = report.warnings.sort((a, b) => a.source.startLine - b.source.startLine);
   const isError = options.error && warnings.length > 0;
-  return { warnings, isError, unknown: unknownRules(options), unsettled: stages.unsettled };
+  const { unsettled, failure } = stages;
+  return { warnings, isError, failure, unknown: unknownRules(options), unsettled };
 }
 
 /** The options of the build argument, or of the directive. */
@@ -89,14 +105,22 @@ export function checkOptionsOf(
   }
 }
 
+/** What a stage leaves to those that are FROM it. */
+interface StageEnd {
+  readonly values: StageValues;
+  readonly facts: StageFacts;
+  readonly stage: Stage;
+}
+
 /** Goes through the stages; one that is FROM another begins with what that one has. */
 class StageChecks {
   readonly unsettled: { index: number; image: string }[] = [];
+  failure: UserError | undefined;
   readonly #buildfile: Buildfile;
   readonly #inputs: LintInputs;
   readonly #scope: FromScope;
   readonly #report: LintReport;
-  readonly #ends = new Map<number, { values: StageValues; facts: StageFacts }>();
+  readonly #ends = new Map<number, StageEnd>();
 
   constructor(
     buildfile: Buildfile,
@@ -110,7 +134,8 @@ class StageChecks {
 
   check(stage: Stage): void {
     const { index } = stage;
-    const isAsked = this.#inputs.stages?.includes(index) ?? true;
+    const { plan, stages } = this.#inputs;
+    const isAsked = stages?.includes(index) ?? true;
     const report = isAsked ? this.#report : new LintReport(NOTHING);
     const parent = this.#parentOf(stage);
     const base = parent === undefined ? this.#baseOf(stage) : undefined;
@@ -120,11 +145,17 @@ class StageChecks {
       escape: this.#scope.escape,
     });
     const facts = { hasShell: base?.hasShell ?? false, hasWorkdir: false, ...parent?.facts };
-    this.#ends.set(index, { values, facts });
+    this.#ends.set(index, { values, facts, stage });
+    for (const trigger of this.#triggersOf(stage, parent?.stage, base)) {
+      values.apply(trigger);
+      if (trigger.kind === 'shell') facts.hasShell = true;
+    }
+    if (plan?.isReplaced(index) === true) return;
     const seen = new Map<Instruction['kind'], Instruction>();
     let isSettled = true;
     for (const instruction of stage.instructions) {
-      isSettled = this.#checkOne(instruction, { values, facts, seen, report }) && isSettled;
+      const at = { values, facts, seen, report, isAsked };
+      isSettled = this.#checkOne(instruction, at) && isSettled;
     }
     if (!isSettled && isAsked) this.unsettled.push({ index, image: stage.from.image });
   }
@@ -137,11 +168,13 @@ class StageChecks {
       facts,
       seen,
       report,
+      isAsked,
     }: {
       values: StageValues;
       facts: StageFacts;
       seen: Map<Instruction['kind'], Instruction>;
       report: LintReport;
+      isAsked: boolean;
     },
   ): boolean {
     if (instruction.kind === 'expose') {
@@ -152,14 +185,49 @@ class StageChecks {
     const { isBaseKnown } = values;
     if (isBaseKnown) checkUndefined(instruction, expanded, { values, report });
     checkOnce(instruction, { seen, report });
+    if (isAsked) this.failure ??= expanded.error ?? this.#refused(instruction, expanded);
     const { ignore } = this.#inputs;
     checkInstruction(instruction, expanded.instruction ?? instruction, { facts, ignore, report });
     return isBaseKnown || (expanded.unset.length === 0 && !isShellForm(instruction));
   }
 
-  #parentOf({ from, index }: Stage): { values: StageValues; facts: StageFacts } | undefined {
-    const parent = parentIndex({ from, index }, { buildfile: this.#buildfile, scope: this.#scope });
+  /** What a build would refuse of an instruction whose variables are known. */
+  #refused(
+    written: Instruction,
+    { instruction, unset }: Expanded<Instruction>,
+  ): UserError | undefined {
+    const { validate } = this.#inputs;
+    if (validate === undefined || instruction === undefined || unset.length > 0) return undefined;
+    let refused: UserError | undefined;
+    attempt(
+      () => located(written, () => validate(instruction)),
+      (error) => (refused = error),
+    );
+    return refused;
+  }
+
+  #parentOf({ from, index }: Stage): StageEnd | undefined {
+    const { plan } = this.#inputs;
+    const parent =
+      plan === undefined
+        ? parentIndex({ from, index }, { buildfile: this.#buildfile, scope: this.#scope })
+        : plan.parentOf(index);
     return parent === undefined ? undefined : this.#ends.get(parent);
+  }
+
+  /** What the base's ONBUILD has this stage do first. */
+  #triggersOf(
+    { from }: Stage,
+    parent: Stage | undefined,
+    base: BaseImage | undefined,
+  ): Instruction[] {
+    const inFile = parent?.instructions.flatMap((instruction) =>
+      instruction.kind === 'onbuild' ? [instruction.trigger] : [],
+    );
+    return (
+      inFile ??
+      (base?.triggers ?? []).flatMap((text) => attempt(() => parseTrigger(text, from.image)) ?? [])
+    );
   }
 
   #baseOf({ from, index }: Stage): BaseImage | undefined {

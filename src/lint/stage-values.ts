@@ -1,6 +1,8 @@
-import type { ArgDefinition, EscapeToken, Instruction, RunInstruction } from '../dockerfile/ast.js';
+import type { ArgDefinition, EscapeToken, Instruction } from '../dockerfile/ast.js';
 import { expandInstruction, expandPart } from '../dockerfile/expand.js';
+import { placed } from '../dockerfile/locate.js';
 import { parseMount } from '../dockerfile/mounts.js';
+import type { UserError } from '../util/errors.js';
 import { attempt, ownValue } from './global-scope.js';
 
 /** What is known of the image that a stage begins with. */
@@ -8,6 +10,8 @@ export interface BaseImage {
   readonly env: Readonly<Record<string, string>>;
   /** Whether it has a SHELL of its own. */
   readonly hasShell: boolean;
+  /** Its ONBUILD instructions, as text. */
+  readonly triggers?: readonly string[];
   readonly platform?: {
     readonly os: string;
     readonly architecture: string;
@@ -24,14 +28,19 @@ export interface ArgValues {
 
 /** An instruction with its variables expanded, and those that had no value. */
 export interface Expanded<I> {
-  /** Undefined: it cannot be expanded, which the build will say. */
+  /** Undefined: it cannot be expanded. */
   readonly instruction: I | undefined;
+  /** Names that nothing declares. */
   readonly unset: readonly string[];
+  /** Why it cannot be expanded; only where it is certain that the build would say so, too. */
+  readonly error: UserError | undefined;
 }
 
 /** The variables of a stage while its instructions are read one after the other. */
 export class StageValues {
   readonly #values: Map<string, string>;
+  /** What the image keeps: a stage that is FROM this one begins with it. */
+  readonly #env: Map<string, string>;
   readonly #declared: Set<string>;
   readonly #args: ArgValues;
   readonly #escape: EscapeToken;
@@ -43,8 +52,8 @@ export class StageValues {
     { args, escape }: { args: ArgValues; escape: EscapeToken },
   ) {
     const isStage = base instanceof StageValues;
-    const env = isStage || base === undefined ? [] : Object.entries(base.env);
-    this.#values = new Map(isStage ? base.#values : env);
+    this.#env = new Map(isStage ? base.#env : Object.entries(base?.env ?? {}));
+    this.#values = new Map([...(isStage ? base.#values : []), ...this.#env]);
     this.#declared = new Set(isStage ? base.#declared : ['PATH']);
     this.#args = args;
     this.#escape = escape;
@@ -63,24 +72,43 @@ export class StageValues {
 
   /** Expands an instruction, and takes over what it sets. */
   apply<I extends Instruction>(instruction: I): Expanded<I> {
+    const missed = new Set<string>();
     const unset = new Set<string>();
-    const lookup = this.#lookup(unset);
-    if (instruction.kind === 'arg') {
-      for (const each of instruction.args) this.#declare(each, instruction, lookup);
-      return { instruction, unset: [...unset] };
-    }
-    if (instruction.kind === 'run') this.#lookAtMounts(instruction, lookup);
-    const expanded = attempt(() => expandInstruction(instruction, lookup, this.#escape));
+    const lookup = (name: string): string | undefined => {
+      const value = this.#values.get(name);
+      if (value === undefined) missed.add(name);
+      if (value === undefined && !this.#declared.has(name)) unset.add(name);
+      return value;
+    };
+    let error: UserError | undefined;
+    const expanded = attempt(
+      () => this.#expand(instruction, lookup),
+      (failure) => (error = failure),
+    );
     if (expanded?.kind === 'env') {
-      for (const { key, value } of expanded.pairs) this.#values.set(key, value);
+      for (const { key, value } of expanded.pairs) {
+        this.#values.set(key, value);
+        this.#env.set(key, value);
+      }
     }
-    return { instruction: expanded, unset: [...unset] };
+    // Also where a default could not be expanded.
+    if (instruction.kind === 'arg') {
+      for (const { name } of instruction.args) this.#declared.add(name);
+    }
+    const isCertain = this.isBaseKnown || missed.size === 0;
+    return { instruction: expanded, unset: [...unset], error: isCertain ? error : undefined };
   }
 
-  /** Of RUN only the values of its mounts are expanded by the builder. */
-  #lookAtMounts(run: RunInstruction, lookup: (name: string) => string | undefined): void {
-    const expand = (word: string): string => expandPart(run, word, lookup, this.#escape);
-    for (const mount of run.mounts) attempt(() => parseMount(mount, expand));
+  #expand<I extends Instruction>(instruction: I, lookup: (name: string) => string | undefined): I {
+    if (instruction.kind === 'arg') {
+      for (const each of instruction.args) this.#declare(each, instruction, lookup);
+      return instruction;
+    }
+    if (instruction.kind === 'run') {
+      const expand = (word: string): string => expandPart(instruction, word, lookup, this.#escape);
+      for (const mount of instruction.mounts) located(instruction, () => parseMount(mount, expand));
+    }
+    return expandInstruction(instruction, lookup, this.#escape);
   }
 
   #declare(
@@ -90,20 +118,23 @@ export class StageValues {
   ): void {
     const { buildArgs, global } = this.#args;
     const given = ownValue(buildArgs, name);
-    const expand = (text: string): string | undefined =>
-      attempt(() => expandPart(instruction, text, lookup, this.#escape));
     const fallback = defaultValue === undefined ? ownValue(global, name) : undefined;
     const value =
-      given ?? fallback ?? (defaultValue === undefined ? undefined : expand(defaultValue));
-    this.#declared.add(name);
+      given ??
+      fallback ??
+      (defaultValue === undefined
+        ? undefined
+        : expandPart(instruction, defaultValue, lookup, this.#escape));
     if (value !== undefined) this.#values.set(name, value);
+    this.#declared.add(name);
   }
+}
 
-  #lookup(unset: Set<string>): (name: string) => string | undefined {
-    return (name) => {
-      const value = this.#values.get(name);
-      if (value === undefined && !this.#declared.has(name)) unset.add(name);
-      return value;
-    };
+/** Runs `work`; its error gets the position of the instruction. */
+export function located<T>(instruction: Instruction, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw placed(error, instruction);
   }
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { UserError } from '../util/errors.js';
 import { parseBuildfile } from './buildfile.js';
-import { expandInstruction } from './expand.js';
+import { EXPANDED_PARTS, expandInstruction } from './expand.js';
 import type { Instruction } from './ast.js';
 
 const VALUES: Readonly<Record<string, string>> = {
@@ -67,6 +68,42 @@ for (const [line, part] of EXPANDED) {
     assert.deepEqual({ ...expanded, ...part }, expanded);
   });
 }
+
+/** An instruction of each kind with a variable in all its parts. */
+const EVERYWHERE: readonly string[] = [
+  'RUN --mount=type=cache,target=/$abc --network=none echo $abc',
+  'COPY --from=x --chown=$abc --chmod=$abc --exclude=$abc $abc $abc',
+  'ADD --chown=$abc --chmod=$abc --exclude=$abc --checksum=$abc $abc $abc',
+  'ENV a$abc=$abc',
+  'LABEL a$abc=$abc',
+  'WORKDIR $abc',
+  'USER $abc',
+  'EXPOSE ${port}',
+  'VOLUME $abc',
+  'STOPSIGNAL $abc',
+  'ARG a$abc=$abc',
+  'CMD echo $abc',
+  'ENTRYPOINT ["$abc"]',
+  'SHELL ["$abc"]',
+  'HEALTHCHECK CMD echo $abc',
+  'ONBUILD ENV a=$abc',
+  'MAINTAINER $abc',
+];
+
+test('EXPANDED_PARTS says what expandInstruction() expands', () => {
+  const kinds = new Set<string>(['from']);
+  for (const line of EVERYWHERE) {
+    const [written] = parseBuildfile(`FROM x\n${line}`, 'f').stages[0]?.instructions ?? [];
+    assert.ok(written);
+    const before = Object.entries(written);
+    const after = new Map(Object.entries(expand(line)));
+    const changed = before.filter(([key, value]) => !isDeepStrictEqual(value, after.get(key)));
+    const wanted = [...EXPANDED_PARTS[written.kind]].sort();
+    assert.deepEqual(changed.map(([key]) => key).sort(), wanted, line);
+    kinds.add(written.kind);
+  }
+  assert.deepEqual([...kinds].sort(), Object.keys(EXPANDED_PARTS).sort());
+});
 
 const REFUSED: readonly (readonly [line: string, message: RegExp])[] = [
   ['VOLUME $none', /^Cannot expand VOLUME "VOLUME \$none": its argument is empty/],

@@ -5,6 +5,7 @@ import { RegistryClient } from '../registry/client.js';
 import { parseOutputSpec } from '../output/output-spec.js';
 import { TestBuilds } from '../testing/builds.js';
 import { TestRegistry } from '../testing/registry.js';
+import { UserError } from '../util/errors.js';
 
 const BASE = 'FROM scratch\nCOPY f /f\nENV A=1\n';
 const ON_TOP = '\nCOPY g /g\nLABEL a=$A\n';
@@ -71,4 +72,36 @@ test('a COPY from a misspelt stage names the stage that was meant', async (t) =>
     code: 'TSB_IMAGE_NOT_FOUND',
     hint: 'Did you mean the stage "build"?',
   });
+});
+
+test('pull: newer takes what the registry has, or what is there when it cannot be reached', async (t) => {
+  await using registry = await TestRegistry.start();
+  await using client = new RegistryClient({
+    insecureRegistries: [registry.host],
+    userAgent: 'test',
+  });
+  const deps = { registry: () => Promise.resolve(client) };
+  const base = `${registry.host}/base:1`;
+  const others = await TestBuilds.create(t);
+  const push = async (f: string): Promise<void> => {
+    others.files({ f });
+    await others.build('FROM scratch\nCOPY f /\n', { tags: [base], push: true }, deps);
+  };
+  const builds = await TestBuilds.create(t);
+  const text = `FROM ${base}\n`;
+  await push('old');
+  for (const [pull, want] of [
+    ['missing', 'old'],
+    ['missing', 'old'],
+    ['newer', 'new'],
+  ] as const) {
+    await builds.build(text, { pull }, deps);
+    assert.deepEqual(await builds.tree(), [`/f 644 0:0 "${want}"`]);
+    if (want === 'old') await push('new');
+  }
+  const gone = new UserError('TSB_NETWORK', 'Cannot reach the registry');
+  const outOfReach = { registry: () => Promise.reject(gone) };
+  await builds.build(text, { pull: 'newer' }, outOfReach);
+  assert.deepEqual(await builds.tree(), ['/f 644 0:0 "new"']);
+  await assert.rejects(builds.build(text, { pull: 'always' }, outOfReach), { code: 'TSB_NETWORK' });
 });

@@ -5,6 +5,7 @@ export { eventToJson, PROGRESS_VERSION } from './build/events.js';
 export type {
   BuildDeps,
   BuildfileInput,
+  BuildfileName,
   BuildOptions,
   BuildResult,
   NetworkMode,
@@ -12,6 +13,7 @@ export type {
   PullPolicy,
   StepReport,
 } from './build/options.js';
+export type { SourceReport } from './build/sources/sources.js';
 export { RunFailedError } from './build/run-failed.js';
 export type { Entitlement, HostEntry, RunSettings, SshSource } from './build/run-settings.js';
 export type { SecretSource } from './build/secrets.js';

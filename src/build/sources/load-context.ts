@@ -250,5 +250,7 @@ function findUrl(name: string | undefined): string | undefined {
 }
 
 function isDirectory(file: string): boolean {
+  // Node throws for a name that no file can have.
+  if (file.includes('\0')) return false;
   return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
 }

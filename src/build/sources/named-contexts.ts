@@ -126,5 +126,7 @@ function parseLayout(text: string, fail: (found: string) => UserError): ImageSou
 }
 
 function isDirectory(file: string): boolean {
+  // Node throws for a name that no file can have.
+  if (file.includes('\0')) return false;
   return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
 }

@@ -14,6 +14,7 @@ import type { PreparedMount } from './run-mounts.js';
 import { cacheOwner } from './run-mounts.js';
 import type { Session } from './session.js';
 import { forwardAgent } from './ssh-agent.js';
+import { explainOwner } from './unmapped-owner.js';
 
 /** The mounts of a RUN, ready; disposing of it gives everything back. */
 export interface OpenedMounts {
@@ -195,7 +196,10 @@ class Opener {
       sharing: cache.mount.sharing,
       signal,
       onWait: (what) => running.output('stderr', Buffer.from(`Waiting: ${what}\n`)),
-      fill: (dir) => this.#fill(cache, dir),
+      fill: async (dir) => {
+        const what = `cache "${cache.key.id}"`;
+        await explainOwner(what, () => this.#fill(cache, dir));
+      },
     });
     return cleanup.use(lease);
   }

@@ -13,6 +13,7 @@ import { Cleanup } from '../util/cleanup.js';
 import { hasCode, messageOf, UserError } from '../util/errors.js';
 import { AGENT_FAILURE, AgentRequests } from './agent-messages.js';
 import type { SshSource } from './run-settings.js';
+import { explainOwner } from './unmapped-owner.js';
 
 const SOCKET_NAME = 'agent';
 const OWN_AGENT_NAME = 'keys';
@@ -62,7 +63,9 @@ export async function forwardAgent({ source, dir, owner }: ForwardAgent): Promis
   const meta = { ...SOCKET_OWNER, ...(Object.fromEntries(given) as Partial<typeof SOCKET_OWNER>) };
   const socket = path.join(dir, SOCKET_NAME);
   chmodSync(socket, meta.mode & 0o777);
-  chownSync(socket, meta.uid, meta.gid);
+  await explainOwner(`the socket of --ssh ${source.id}`, () => {
+    chownSync(socket, meta.uid, meta.gid);
+  });
   const kept = cleanup.move();
   return { name: SOCKET_NAME, [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose]() };
 }

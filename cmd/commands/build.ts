@@ -83,6 +83,7 @@ async function answer(
     ...(await inputOptions(options, directory)),
     ...scopeOptions(options, context.env),
     ...cacheOptions(options),
+    ...sandboxOptions(options, context.env),
   };
   await using store = await openStore(context);
   await using cleanup = new Cleanup();
@@ -133,12 +134,12 @@ export const buildCommand: Command = defineCommand({
       const { forbidCoreDumps } = await import('../../src/exec/ulimits.js');
       forbidCoreDumps();
     }
-    const { build } = await import('../../src/build/build.js');
+    const { buildPlatforms } = await import('../../src/build/build-platforms.js');
     await using store = await openStore(context);
     await using cleanup = new Cleanup();
     const registry = once(async () => cleanup.use(await openRegistry(context)));
     const result = await withRenderer(progressModeOf(options, context.env), context, (emit) =>
-      build(buildOptions, {
+      buildPlatforms(buildOptions, {
         store,
         registry,
         emit,

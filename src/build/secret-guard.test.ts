@@ -184,7 +184,8 @@ test('secrets of files are read, those that cannot be are left to who needs them
     /secret "file" is in "\/a"/,
   );
   assert.deepEqual(warnings(builds), [
-    'Secret "short" is too short to be kept out of layers and output',
+    'Secret "gone" is not kept out of layers and output: it cannot be read',
+    'Secret "short" is not kept out of layers and output: it is too short',
   ]);
 });
 

@@ -167,13 +167,17 @@ export class SecretGuard {
 
   #load(): readonly Pattern[] {
     if (this.#patterns !== undefined) return this.#patterns;
-    const secrets = this.#parts.secrets.readable();
-    for (const secret of secrets) {
-      if (secret.bytes.length === 0 || isGuardable(secret)) continue;
-      this.#parts.progress.warn({
-        message: `Secret "${secret.id}" is too short to be kept out of layers and output`,
-        hint: `Use a secret of ${SECRET_BYTES_MIN} bytes or more`,
-      });
+    const { secrets: store, progress } = this.#parts;
+    const secrets = store.readable();
+    for (const id of store.ids) {
+      const secret = secrets.find((each) => each.id === id);
+      const message = `Secret "${id}" is not kept out of layers and output`;
+      if (secret === undefined) {
+        progress.warn({ message: `${message}: it cannot be read` });
+      } else if (secret.bytes.length > 0 && !isGuardable(secret)) {
+        const hint = `Use a secret of ${SECRET_BYTES_MIN} bytes or more`;
+        progress.warn({ message: `${message}: it is too short`, hint });
+      }
     }
     this.#patterns = patternsOf(secrets);
     this.#searchedFor = identify(secrets);

@@ -1,13 +1,12 @@
 import { CanonicalHash, cacheKeyOf, type CacheKey, type KeyValue } from '../cache/key.js';
 import { findContentLayer, putContentLayer } from '../cache/records.js';
-import { hasWildcard } from '../dockerfile/go-match.js';
 import type { LayerId } from '../layer/types.js';
 import { byteNameOf } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import type { CopyGroup } from './copy-group.js';
 import { gather } from './copy-group.js';
-import type { SourceFiles, SourceInfo } from './copy-source.js';
-import { findMatches } from './copy-source.js';
+import type { Match, SourceFiles, SourceInfo } from './copy-source.js';
+import { findPath } from './copy-source.js';
 import { editImage } from './image-access.js';
 import type { Session } from './session.js';
 import type { StageState } from './state.js';
@@ -73,13 +72,9 @@ export async function partOf<Node>(
   };
 }
 
-function find<Node>(
-  files: SourceFiles<Node>,
-  source: string,
-): ReturnType<typeof findMatches<Node>> {
-  const word = hasWildcard(source) ? source.replace(/[*?[\\]/g, '\\$&') : source;
+function find<Node>(files: SourceFiles<Node>, source: string): Match<Node>[] {
   try {
-    return findMatches(files, word);
+    return [findPath(files, source)];
   } catch (error) {
     if (!(error instanceof UserError) || error.code !== 'TSB_COPY') throw error;
     const { hint, message } = error;

@@ -17,6 +17,7 @@ function fill(builds: TestBuilds): void {
     'packages/notes.txt': 'n',
     '!odd': '!',
     'star*': '*',
+    'back\\slash': '\\',
   });
   mkdirSync(path.join(builds.context, 'packages/empty'));
   symlinkSync('a', path.join(builds.context, 'packages/link'));
@@ -94,6 +95,12 @@ const PATHS: readonly (readonly [name: string, text: string, want: string])[] = 
   ],
   ['a class', 'COPY packages/[a-c]/p* package.json /d/', '/d/ /d/package.json'],
   ['an escaped star', 'COPY star[*] /d/', '/d/ /d/star*'],
+  [
+    'a star behind a backslash',
+    'COPY star\\\\* pack*/b /d/',
+    '/d/ ~docs/ ~x.md /d/package.json /d/star*',
+  ],
+  ['a backslash', 'COPY back\\\\slash /d/', '/d/ /d/back\\slash'],
 ];
 
 for (const [name, text, want] of PATHS) {

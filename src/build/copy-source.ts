@@ -3,7 +3,7 @@ import type { InodeMeta } from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import type { GoMatcher } from '../dockerfile/go-match.js';
-import { compileGoMatch, hasWildcard } from '../dockerfile/go-match.js';
+import { compileGoMatch, hasWildcard, unescapePattern } from '../dockerfile/go-match.js';
 import { UserError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
 
@@ -81,7 +81,7 @@ export function findMatches<Node>(
 ): Match<Node>[] {
   const parts = pathParts(word);
   const first = parts.findIndex((part) => hasWildcard(displayName(part)));
-  if (first < 0) return [follow(files, parts, shown)];
+  if (first < 0) return [findWord(files, word, shown)];
   const start = follow(files, parts.slice(0, first), shown);
   let found: Found<Node>[] = [{ path: parts.slice(0, first), node: start.node }];
   for (const part of parts.slice(first)) {
@@ -89,6 +89,19 @@ export function findMatches<Node>(
     found = found.flatMap((dir) => expand(files, dir, matches));
   }
   return found.map(({ path }) => follow(files, path, shown));
+}
+
+/** What a path is, in which no character is special. Throws as {@link findMatches}. */
+export function findPath<Node>(files: SourceFiles<Node>, path: string): Match<Node> {
+  return follow(files, pathParts(path), path);
+}
+
+/** A word without wildcards: as it is written or, if that is nowhere, without its backslashes. */
+function findWord<Node>(files: SourceFiles<Node>, word: string, shown: string): Match<Node> {
+  const plain = pathParts(unescapePattern(word));
+  const isThere = resolve(files, pathParts(word)) !== undefined;
+  const isEscaped = word.includes('\\') && !isThere && resolve(files, plain) !== undefined;
+  return follow(files, isEscaped ? plain : pathParts(word), shown);
 }
 
 /** What `--parents` makes of a word: what is walked, and the pattern of what is taken from it. */

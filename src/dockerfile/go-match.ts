@@ -22,9 +22,14 @@ export function compileGoMatch(pattern: string): GoMatcher {
   return (name) => matchesWhole(tokens, codePoints(name));
 }
 
-/** Whether a path has a character that {@link goMatch} treats specially. */
+/** Whether a path has a wildcard that no backslash escapes. */
 export function hasWildcard(path: string): boolean {
-  return /[*?[\\]/.test(path);
+  return /^(?:[^\\]|\\.)*?[*?[]/su.test(path);
+}
+
+/** A pattern without wildcards as the name that it stands for. */
+export function unescapePattern(pattern: string): string {
+  return pattern.replace(/\\(.)/gsu, '$1');
 }
 
 const notSlash = (character: string): boolean => character !== '/';

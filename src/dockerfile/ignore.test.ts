@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { UserError } from '../util/errors.js';
-import { goMatch } from './go-match.js';
+import { goMatch, hasWildcard } from './go-match.js';
 import { parseIgnore } from './ignore.js';
 
 /** Patterns (lines) → path → ignored? */
@@ -247,3 +247,11 @@ test('ignoredBy() names the line that decides', () => {
   assert.equal(found(''), undefined);
   assert.equal(ignore.hasExceptions, true);
 });
+
+const WILDCARDS: readonly (readonly [path: string, has: boolean])[] = [
+  ...(['a*', '?', 'x[', 'a\\\\*', '\\a*'] as const).map((path) => [path, true] as const),
+  ...(['', 'a', 'a\\*', '\\[\\?', 'a]', 'a\\'] as const).map((path) => [path, false] as const),
+];
+for (const [path, has] of WILDCARDS) {
+  test(`hasWildcard() of ${JSON.stringify(path)}`, () => assert.equal(hasWildcard(path), has));
+}

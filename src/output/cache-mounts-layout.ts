@@ -9,6 +9,7 @@ import { wireObject } from '../oci/json.js';
 import type { Schema } from '../oci/json.js';
 import { MEDIA_TYPE } from '../oci/media-types.js';
 import type { CacheMountKey } from '../store/cache-mounts.js';
+import { S_IFBLK, S_IFCHR, S_IFMT } from '../sys/constants.js';
 
 /** The artifact type of the manifest. */
 export const CACHE_MOUNTS_TYPE = 'application/vnd.tsbuild.cache-mounts.v1';
@@ -52,4 +53,10 @@ export function annotationsOf({ id, base }: CacheMountKey): Record<string, strin
 export function keyOf({ annotations }: Descriptor): CacheMountKey | undefined {
   const id = annotations?.[ID];
   return id === undefined ? undefined : { id, base: annotations?.[BASE] ?? '' };
+}
+
+/** Whether a mode is a device's: no cache has any. */
+export function isDevice(mode: number): boolean {
+  const type = mode & S_IFMT;
+  return type === S_IFCHR || type === S_IFBLK;
 }

@@ -10,9 +10,11 @@ import { ociIndex } from '../oci/image-index.js';
 import { encodeJson } from '../oci/json.js';
 import { MEDIA_TYPE } from '../oci/media-types.js';
 import { Store } from '../store/store.js';
+import { mknodat } from '../sys/directory.js';
 import { setxattr } from '../sys/xattr.js';
 import { openat } from '../sys/file.js';
 import { TYPE } from '../tar/header.js';
+import { requires } from '../testing/requires.js';
 import { archive, type ArchiveEntry } from '../testing/tar-archive.js';
 import { diffSnapshots, snapshotTree } from '../testing/tree-snapshot.js';
 import { byteNameOf } from '../util/byte-name.js';
@@ -74,6 +76,22 @@ test('a cache comes back as it was, with owners, modes, links, xattrs and times'
     await exportCacheMounts(store, { dest: saved, keys: [KEY], signal });
     assert.equal(fs.readdirSync(path.join(saved, 'blobs/sha256')).length, 3);
   });
+});
+
+test('a device in a cache is left out', async (t) => {
+  if (!requires(t, 'root')) return;
+  await using store = await Store.open(fresh());
+  const make = (dir: string): void => {
+    fs.mkdirSync(path.join(dir, 'sub'));
+    mknodat(undefined, path.join(dir, 'sub/null'), fs.constants.S_IFCHR | 0o666, 1, 3);
+    mknodat(undefined, path.join(dir, 'sub/fifo'), fs.constants.S_IFIFO | 0o600);
+  };
+  const lease = await store.cacheMounts.acquire({ key: KEY, sharing: 'shared', fill: make });
+  lease[Symbol.dispose]();
+  const [saved, dest] = [fresh(), fresh()];
+  await exportCacheMounts(store, { dest: saved, keys: [KEY], signal });
+  await importTo(saved, dest);
+  assert.deepEqual(fs.readdirSync(path.join(dest, 'sub')), ['fifo']);
 });
 
 test('exportCacheMounts() writes to no directory of others', async () => {

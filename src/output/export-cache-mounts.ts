@@ -7,14 +7,17 @@ import { ociIndex, parseIndex } from '../oci/image-index.js';
 import { encodeJson } from '../oci/json.js';
 import { LAYOUT } from '../oci/layout.js';
 import { MEDIA_TYPE } from '../oci/media-types.js';
+import { WHITEOUT, type LayerDir, type LayerNode } from '../layer/types.js';
 import { ImageTree } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
 import type { CacheMountKey } from '../store/cache-mounts.js';
 import type { Store } from '../store/store.js';
 import { gzipStream } from '../tar/gzip.js';
 import { packLayer } from '../tar/pack.js';
+import type { ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import {
+  isDevice,
   CACHE_MOUNTS_TYPE,
   EMPTY_TYPE,
   annotationsOf,
@@ -85,7 +88,18 @@ async function* packCache(dir: string, signal: AbortSignal): AsyncGenerator<Buff
   const { root, sourceOf } = mergeTree(tree);
   const contentOf = (file: Parameters<typeof sourceOf>[0]): AsyncIterable<Buffer> =>
     tree.read(sourceOf(file));
-  yield* gzipStream(packLayer(root, { contentOf, signal }), { level: LEVEL });
+  const kept = withoutDevices(root);
+  yield* gzipStream(packLayer(kept, { contentOf, signal }), { level: LEVEL });
+}
+
+/** Devices do not work in a cache, and an import refuses them. */
+function withoutDevices(dir: LayerDir): LayerDir {
+  const entries = new Map<ByteName, LayerNode>();
+  for (const [name, node] of dir.entries) {
+    if (node === WHITEOUT || isDevice(node.mode)) continue;
+    entries.set(name, node.kind === 'dir' ? withoutDevices(node) : node);
+  }
+  return { ...dir, entries };
 }
 
 async function writeBlob(

@@ -9,13 +9,12 @@ import { LayerWriter } from '../layer/layer-writer.js';
 import { WHITEOUT, type LayerDir, type LayerId } from '../layer/types.js';
 import { ImageTree } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
-import { S_IFBLK, S_IFCHR, S_IFMT } from '../sys/constants.js';
 import { DOCUMENT_BYTES_MAX } from '../store/blobs.js';
 import type { CacheMountKey } from '../store/cache-mounts.js';
 import { unpackLayer } from '../tar/unpack.js';
 import { displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';
-import { CACHE_MOUNTS_TYPE, cacheMountsSchema, keyOf } from './cache-mounts-layout.js';
+import { CACHE_MOUNTS_TYPE, cacheMountsSchema, isDevice, keyOf } from './cache-mounts-layout.js';
 import { writeLocalFiles } from './local-output.js';
 
 /** Reading what a link leads to, or waiting for a pipe, is no part of reading a layout. */
@@ -103,8 +102,7 @@ function refuseDevices(dir: LayerDir, at: string): void {
   for (const [name, node] of dir.entries) {
     if (node === WHITEOUT) continue;
     const file = `${at}/${displayName(name)}`;
-    const type = node.mode & S_IFMT;
-    if (type === S_IFCHR || type === S_IFBLK) {
+    if (isDevice(node.mode)) {
       throw new UserError('TSB_LAYER_INVALID', `found the device "${file}", want none`);
     }
     if (node.kind === 'dir') refuseDevices(node, file);

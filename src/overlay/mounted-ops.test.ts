@@ -178,6 +178,8 @@ os.chmod('lower', 0o666)
 assert run_as(1000, [], lambda: os.utime('lower', ns=(1, 1))) == 'EPERM'
 assert run_as(1000, [], lambda: os.utime('lower')) == 0
 assert code(os.truncate, 'lower', 2**63 - 1) == 'EFBIG'
+to = os.open('far', os.O_WRONLY | os.O_CREAT)
+assert code(os.copy_file_range, os.open('lower', 0), to, 1, 0, 2**63 - 65537) == 'EFBIG'
 `,
 );
 

@@ -179,9 +179,12 @@ test('sizes and offsets that no file can have are EFBIG', () => {
   setattr.writeBigUInt64LE(2n ** 60n, 16);
   const write = Buffer.alloc(40);
   write.writeBigInt64LE(-1n, 8);
+  const copy = Buffer.alloc(56);
+  copy.writeBigUInt64LE(2n ** 63n - 65_537n, 32);
   for (const [bytes, decode] of [
     [setattr, decodeSetattr],
     [write, (cursor: Cursor) => decodeWrite(cursor, 5)],
+    [copy, (cursor: Cursor) => decodeCopyFileRange(cursor, 5)],
   ] as const) {
     const cursor = new Cursor(bytes);
     cursor.reset(0, bytes.length);

@@ -188,6 +188,6 @@ export function decodeIoctl(cursor: Cursor, nodeid: NodeId): Ioctl {
 /** copy_file_range_in, 56 bytes. */
 export function decodeCopyFileRange(cursor: Cursor, nodeidIn: NodeId): CopyRange {
   const [fhIn, offsetIn] = [cursor.u64(), cursor.u64()];
-  const [nodeidOut, fhOut, offsetOut] = [cursor.u64(), cursor.u64(), cursor.u64()];
+  const [nodeidOut, fhOut, offsetOut] = [cursor.u64(), cursor.u64(), cursor.filePosition()];
   return { nodeidIn, fhIn, offsetIn, nodeidOut, fhOut, offsetOut, length: cursor.u64() };
 }

@@ -132,7 +132,7 @@ Checked ${file}: 3 warnings
     writeFileSync(late, 'FROM scratch as x\nRUN true\nCOPY --chmod=999 a /b\n');
     const text = await run('--check', '-f', late);
     assert.match(text.stdout, /^warning: FromAsCasing: /);
-    assert.match(text.stderr, /^error: Cannot use --chmod="999"[^]*late:3\n/);
+    assert.match(text.stderr, /^error: Cannot use --chmod="999"[^]*late:3:6\n/);
     assert.equal(text.exitCode, 1);
     const json = await run('--call=check,format=json', '-f', late);
     const { warnings, buildError } = JSON.parse(json.stdout) as Record<string, unknown>;

@@ -1,4 +1,5 @@
 import type { Buildfile, Instruction } from '../dockerfile/ast.js';
+import { PartError } from '../dockerfile/locate.js';
 import { lintBuildfile, type LintInputs, type LintPlan, type LintResult } from '../lint/lint.js';
 import type { IgnoreRules } from '../lint/instruction-rules.js';
 import type { BaseImage } from '../lint/stage-values.js';
@@ -89,10 +90,21 @@ export function ignoreRules(
 
 /** What steps refuse when they come to it, and can be said before. */
 function validate(instruction: Instruction): void {
-  if (instruction.kind === 'stopsignal') assertSignal(instruction.signal);
-  if (instruction.kind !== 'copy' && instruction.kind !== 'add') return;
-  if (instruction.chmod !== undefined && instruction.chmod !== '') {
-    parseModeChange(instruction.chmod);
+  const { kind } = instruction;
+  if (kind === 'stopsignal') within(instruction.signal, () => assertSignal(instruction.signal));
+  if (kind !== 'copy' && kind !== 'add') return;
+  const { chmod } = instruction;
+  if (chmod !== undefined && chmod !== '') within('--chmod', () => void parseModeChange(chmod));
+}
+
+/** Runs `work`; its error is about `text` in the line. */
+function within(text: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { code, message, hint } = error;
+    throw new PartError(code, message, { hint, part: { text } });
   }
 }
 

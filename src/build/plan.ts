@@ -1,6 +1,7 @@
 import type { Buildfile, Instruction, Stage } from '../dockerfile/ast.js';
 import { findStage } from '../dockerfile/buildfile.js';
 import { expandInstruction, expandPart } from '../dockerfile/expand.js';
+import { sourceOf } from '../dockerfile/locate.js';
 import { findMountFrom } from '../dockerfile/mounts.js';
 import type { ImageSource } from '../oci/image-source.js';
 import { parseImageSource } from '../oci/image-source.js';
@@ -92,7 +93,9 @@ export function resolveFrom(from: string, scope: NameScope): FilesOf {
   const later = findStage(stages, from, stages.length);
   if (later !== undefined || /^\d+$/.test(from)) {
     const found = later === undefined ? 'there is no such stage' : 'it is not an earlier stage';
-    throw new UserError('TSB_COPY', `Cannot copy from stage "${from}": ${found}`);
+    throw new UserError('TSB_COPY', `Cannot copy from stage "${from}": ${found}`, {
+      hint: 'Name a stage above this one',
+    });
   }
   return imageFiles(from, stages.slice(0, index));
 }
@@ -130,11 +133,16 @@ function planStage(
   if (replaced !== undefined) return replacedStage(stage, label, replaced);
   const lookup = (name: string): string | undefined => lookUp({ env: scope, args: {} }, name);
   const from = expandInstruction(stage.from, lookup, directives.escape);
-  const base = positioned(from.source, () => resolveBase(from.image, at));
+  const base = positioned(sourceOf(stage.from, { text: stage.from.image }), () =>
+    resolveBase(from.image, at),
+  );
   const copied = stage.instructions.flatMap((instruction) => needsOf(instruction, at));
   const needs = base.kind === 'stage' ? [base.index, ...copied] : copied;
   const { platform } = from;
-  if (platform !== undefined) positioned(from.source, () => parsePlatform(platform));
+  if (platform !== undefined) {
+    const part = { text: `--platform=${stage.from.platform ?? ''}` };
+    positioned(sourceOf(stage.from, part), () => parsePlatform(platform));
+  }
   return { stage, label, base, platform, needs };
 }
 
@@ -209,27 +217,23 @@ function imageFiles(text: string, earlier: readonly Stage[]): FilesOf {
 }
 
 /** The same of a mount of RUN; `scratch` is an empty directory. */
-export function resolveMountFrom(
-  from: string,
-  at: NameScope,
-): FilesOf {
+export function resolveMountFrom(from: string, at: NameScope): FilesOf {
   return from === 'scratch' ? { kind: 'scratch' } : resolveFrom(from, at);
 }
 
-function needsOf(
-  instruction: Instruction,
-  at: NameScope,
-): number[] {
+function needsOf(instruction: Instruction, at: NameScope): number[] {
   if (instruction.kind === 'run') {
     return instruction.mounts.flatMap((mount) => {
       const from = findMountFrom(mount);
       if (from === undefined || from === '') return [];
-      const files = positioned(instruction.source, () => resolveMountFrom(from, at));
+      const source = sourceOf(instruction, { text: `from=${from}` });
+      const files = positioned(source, () => resolveMountFrom(from, at));
       return files.kind === 'stage' ? [files.index] : [];
     });
   }
   if (instruction.kind !== 'copy' || instruction.from === undefined) return [];
-  const { from, source } = instruction;
+  const { from } = instruction;
+  const source = sourceOf(instruction, { text: `--from=${from}` });
   const files = positioned(source, () => resolveFrom(from, at));
   return files.kind === 'stage' ? [files.index] : [];
 }

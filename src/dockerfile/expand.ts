@@ -1,4 +1,3 @@
-import { UserError } from '../util/errors.js';
 import type {
   AddInstruction,
   AnyInstruction,
@@ -8,7 +7,7 @@ import type {
   FromInstruction,
   KeyValue,
 } from './ast.js';
-import { placed } from './locate.js';
+import { PartError, placed } from './locate.js';
 import { parsePorts } from './ports.js';
 import { refuseUnsupported } from './unsupported.js';
 import { expandBody, expandWord, expandWords, type Lookup } from './words.js';
@@ -100,11 +99,11 @@ function expandAny(
     case 'user':
       return { ...instruction, user: word(instruction.user) };
     case 'stopsignal':
-      return { ...instruction, signal: notEmpty(instruction, word(instruction.signal)) };
+      return { ...instruction, signal: notEmpty(instruction, instruction.signal, word) };
     case 'volume':
       return {
         ...instruction,
-        paths: instruction.paths.map((path) => notEmpty(instruction, word(path))),
+        paths: instruction.paths.map((path) => notEmpty(instruction, path, word)),
       };
     case 'expose': {
       const words = instruction.ports.flatMap((port) => expandWords(port, lookup, escape));
@@ -118,7 +117,7 @@ function expandAny(
 function expandFrom(from: FromInstruction, word: (text: string) => string): FromInstruction {
   const { platform: written, ...rest } = from;
   const platform = written === undefined ? '' : word(written);
-  const image = notEmpty(from, word(from.image));
+  const image = notEmpty(from, from.image, word);
   return { ...rest, image, ...(platform !== '' && { platform }) };
 }
 
@@ -134,10 +133,10 @@ function expandCopy(
     return source.expand ? { ...source, data: expandBody(source.data, lookup) } : source;
   });
   if (sources.length > 1 && !/(^|\/)\.{0,2}$/.test(destination)) {
-    throw new UserError(
+    throw new PartError(
       'TSB_PARSE',
       `Cannot ${instruction.kind} several sources to "${destination}": want a directory`,
-      { hint: `Write ${destination}/` },
+      { hint: `Write ${destination}/`, part: { text: instruction.destination, last: true } },
     );
   }
   return {
@@ -151,16 +150,25 @@ function expandCopy(
 function expandPair({ key, value }: KeyValue, word: (text: string) => string): KeyValue {
   const name = word(key);
   if (name !== '') return { key: name, value: word(value) };
-  throw new UserError('TSB_PARSE', `Cannot set the name "${key}": it is empty when expanded`, {
+  throw new PartError('TSB_PARSE', `Cannot set the name "${key}": it is empty when expanded`, {
     hint: 'Give the variable in it a value with ARG or ENV',
+    part: { text: key },
   });
 }
 
-function notEmpty({ kind, original }: AnyInstruction, text: string): string {
+function notEmpty(
+  { kind, original }: AnyInstruction,
+  written: string,
+  word: (text: string) => string,
+): string {
+  const text = word(written);
   if (text !== '') return text;
-  throw new UserError(
+  throw new PartError(
     'TSB_PARSE',
     `Cannot expand ${kind.toUpperCase()} "${original}": its argument is empty, want a value`,
-    { hint: 'Give its variable a value with ARG or ENV, or write ${NAME:-DEFAULT}' },
+    {
+      hint: 'Give its variable a value with ARG or ENV, or write ${NAME:-DEFAULT}',
+      part: { text: written },
+    },
   );
 }

@@ -7,6 +7,7 @@ import { parseByteSize } from '../util/byte-size.js';
 import { splitCommaFields } from '../util/comma-fields.js';
 import { UserError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
+import { PartError } from './locate.js';
 
 const TYPES = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'] as const;
 const SHARING_MODES = ['shared', 'private', 'locked'] as const;
@@ -107,10 +108,11 @@ export function findMountFrom(text: string): string | undefined {
     if (key !== 'from' || value === undefined) continue;
     const variable = value.indexOf('$');
     if (variable >= 0 && variable !== value.length - 1) {
-      throw problem(
+      const error = problem(
         `found from=${value}, want no variable in it`,
         'Name a stage: FROM IMAGE AS NAME',
       );
+      throw aboutPart(error, field);
     }
     from = value;
   }
@@ -121,15 +123,34 @@ export function findMountFrom(text: string): string | undefined {
 export function parseMount(text: string, expand: (word: string) => string): RunMount {
   const fields = new Fields();
   for (const field of splitCommaFields(text)) {
-    const { key, value } = splitField(field);
-    const name = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
-    if (value === undefined && (name === undefined || !FLAG_KEYS.includes(name))) {
-      throw problem(`found "${field}", want key=value`, hintOfKey(key));
-    }
-    if (name === undefined) throw problem(`found the unknown key "${key}"`, hintOfKey(key));
-    fields.set(name, key, value === undefined ? 'true' : expand(value));
+    within(field, () => addField(fields, field, expand));
   }
-  return mountOf(fields);
+  return within(text, () => mountOf(fields));
+}
+
+function addField(fields: Fields, field: string, expand: (word: string) => string): void {
+  const { key, value } = splitField(field);
+  const name = Object.hasOwn(KEYS, key) ? KEYS[key] : undefined;
+  if (value === undefined && (name === undefined || !FLAG_KEYS.includes(name))) {
+    throw problem(`found "${field}", want key=value`, hintOfKey(key));
+  }
+  if (name === undefined) throw problem(`found the unknown key "${key}"`, hintOfKey(key));
+  fields.set(name, key, value === undefined ? 'true' : expand(value));
+}
+
+/** Runs `work`; its error is about `part` of the line. */
+function within<T>(part: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof UserError ? aboutPart(error, part) : error;
+  }
+}
+
+function aboutPart(error: UserError, part: string): UserError {
+  if (error instanceof PartError || error.source !== undefined) return error;
+  const { code, message, hint } = error;
+  return new PartError(code, message, { hint, part: { text: part } });
 }
 
 function splitField(field: string): { key: string; value: string | undefined } {

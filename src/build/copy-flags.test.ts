@@ -55,6 +55,7 @@ const PATHS: readonly (readonly [name: string, text: string, want: string])[] = 
   ['a link: itself', 'COPY --parents packages/link /d', '/d/ /d/packages/ /d/packages/link'],
   ['a pivot through a link', 'COPY --parents packages/link/./src/*n.ts /', '/src/ /src/main.ts'],
   ['an empty directory', 'COPY --parents packages/empty /', '/packages/ /packages/empty/'],
+  ['nothing in a directory', 'COPY --parents packages/empty/./ /d', '/d/'],
   ['no match', 'COPY --parents packages/*/none /d', '/d/'],
   ['an exclamation mark', 'COPY --parents !odd /', '/!odd'],
   [

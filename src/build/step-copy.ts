@@ -99,7 +99,7 @@ async function gatherParents<Node>(
   );
   const filter = { ...options.filter, include };
   const group = await gather(files, matches, { ...options, filter });
-  if (group.hasEntries || hasWildcard(word)) return group;
+  if (group.hasEntries || pattern === '' || hasWildcard(word)) return group;
   // Not found, unless a link or --exclude is the reason.
   findMatches(files, `${pivot}/${pattern}`, word);
   const hint = options.filter.exclude === undefined ? LINK_HINT : 'The --exclude leaves it out';

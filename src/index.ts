@@ -1,5 +1,6 @@
 /** The library: `import { build } from 'tsbuild'`. The command line is made of the same calls. */
 export { build } from './build/build.js';
+export { buildPlatforms } from './build/build-platforms.js';
 export type { BuildEvent, BuildEventBody, BuildWarning, Emit, Vertex } from './build/events.js';
 export { eventToJson, PROGRESS_VERSION } from './build/events.js';
 export type {

@@ -18,6 +18,13 @@ const CASES: readonly (readonly [string, ReturnType<typeof parseAnnotations>])[]
       { target: 'manifest-descriptor', key: 'a', value: 'b' },
     ],
   ],
+  [
+    'index,index-descriptor:a=b',
+    [
+      { target: 'index', key: 'a', value: 'b' },
+      { target: 'index-descriptor', key: 'a', value: 'b' },
+    ],
+  ],
 ];
 for (const [word, want] of CASES) {
   test(`--annotation ${word}`, () => assert.deepEqual(parseAnnotations([word]), want));
@@ -27,8 +34,6 @@ const REFUSED: readonly (readonly [string, RegExp])[] = [
   ['a', /want \[TYPE:\]KEY=VALUE/],
   ['=b', /want \[TYPE:\]KEY=VALUE/],
   ['manifest:=b', /want \[TYPE:\]KEY=VALUE/],
-  ['index:a=b', /an image of one platform has no index/],
-  ['manifest,index-descriptor:a=b', /has no index-descriptor/],
   ['manifests:a=b', /found type manifests, want manifest, /],
 ];
 for (const [word, message] of REFUSED) {

@@ -4,12 +4,13 @@ import { UserError } from '../../src/util/errors.js';
 /** `manifest,index[linux/arm64]:` before the pair. A key may have colons of its own. */
 const TYPES = /^((?:[a-z-]+(?:\[[^\]]*\])?,)*[a-z-]+(?:\[[^\]]*\])?):/;
 const TYPE = /^([a-z-]+)(?:\[([^\]]*)\])?$/;
-const TARGETS: readonly AnnotationTarget[] = ['manifest', 'manifest-descriptor'];
-const OF_AN_INDEX: readonly string[] = ['index', 'index-descriptor'];
+const TARGETS: readonly AnnotationTarget[] = [
+  ...(['manifest', 'manifest-descriptor', 'index', 'index-descriptor'] as const),
+];
 
 /**
  * Parses the values of `--annotation`, in buildx's form `[TYPE[PLATFORM],…:]KEY=VALUE`. UserError
- * TSB_USAGE, also for those of an index, which an image of one platform does not have.
+ * TSB_USAGE.
  */
 export function parseAnnotations(words: readonly string[]): Annotation[] {
   return words.flatMap((word) => parseAnnotation(word));
@@ -23,12 +24,9 @@ function parseAnnotation(word: string): Annotation[] {
   const value = word.slice(equals + 1);
   return (prefix ?? 'manifest').split(',').map((text) => {
     const [, type = '', platform] = TYPE.exec(text) ?? [];
-    if (OF_AN_INDEX.includes(type)) {
-      throw refuse(word, `an image of one platform has no ${type}`);
-    }
     const target = TARGETS.find((known) => known === type);
     if (target === undefined) {
-      throw refuse(word, `found type ${type}, want ${[...TARGETS, ...OF_AN_INDEX].join(', ')}`);
+      throw refuse(word, `found type ${type}, want ${TARGETS.join(', ')}`);
     }
     return { target, key, value, ...(platform !== undefined && { platform }) };
   });

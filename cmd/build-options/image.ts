@@ -16,7 +16,7 @@ export const IMAGE_OPTIONS = {
   annotation: {
     type: 'string',
     array: true,
-    describe: '[manifest|manifest-descriptor:]NAME=VALUE for the manifest',
+    describe: '[manifest|index|manifest-descriptor|index-descriptor:]NAME=VALUE',
   },
   label: { type: 'string', array: true, describe: 'NAME=VALUE for the image' },
   squash: { type: 'boolean', describe: 'Make one layer of all that the build adds' },

@@ -12,7 +12,7 @@ export const SCOPE_OPTIONS = {
     array: true,
     describe: 'File of such arguments, one a line; --build-arg beats it',
   },
-  platform: { type: 'string', describe: "os/architecture: only this machine's" },
+  platform: { type: 'string', describe: "os/architecture[/variant],… [this machine's]" },
 } as const;
 
 /** The arguments of the build; `SOURCE_DATE_EPOCH` also comes from the environment. */

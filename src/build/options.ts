@@ -17,8 +17,8 @@ import type { RunSettings } from './run-settings.js';
  */
 export type PullPolicy = 'always' | 'missing' | 'never' | 'newer';
 
-/** What an annotation is for: the image's manifest, or the descriptor of it. */
-export type AnnotationTarget = 'manifest' | 'manifest-descriptor';
+/** What an annotation is for: a manifest, the index of several, or the descriptor of either. */
+export type AnnotationTarget = 'manifest' | 'manifest-descriptor' | 'index' | 'index-descriptor';
 
 /** Which layers become one: those of this build, or those of its base image, too. */
 export type SquashMode = 'new' | 'all';

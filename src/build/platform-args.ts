@@ -11,7 +11,7 @@ export function choosePlatform(requested: string | undefined, host: Platform): P
   if (requested.includes(',')) {
     const message = `Cannot build for "${requested}": want one platform`;
     throw new UserError('TSB_UNSUPPORTED', message, {
-      hint: 'Build once for each platform, with names of their own',
+      hint: 'Ask for one platform at a time',
     });
   }
   const platform = parsePlatform(requested);

@@ -3,11 +3,13 @@ import type { CacheKey, KeyParts } from '../../cache/key.js';
 import { cacheKeyOf } from '../../cache/key.js';
 import type { RecordStore } from '../../cache/records.js';
 import type { LayerId } from '../../layer/types.js';
+import type { TreeNode } from '../../overlay/image-tree.js';
 import { ImageTree } from '../../overlay/image-tree.js';
 import { Overlay } from '../../overlay/overlay.js';
 import type { Store } from '../../store/store.js';
+import { kindOfMode } from '../tree-nodes.js';
 
-/** Makes a layer that has nothing below it. */
+/** Makes a layer that has nothing below it, and knows the digest of every file. */
 export async function makeLayer(
   store: Store,
   edit: (tree: ImageTree) => Promise<void>,
@@ -15,9 +17,19 @@ export async function makeLayer(
   using work = store.work.create();
   const upperdir = path.join(work.path, 'layer');
   using overlay = openLayers(store, [], upperdir);
-  await edit(new ImageTree(overlay));
+  const tree = new ImageTree(overlay);
+  await edit(tree);
+  await digestFiles(tree, tree.root);
   await overlay.commitInThread();
   return store.layers.publish(upperdir);
+}
+
+/** The index keeps what is known by now: no later build has to read the files to compare them. */
+async function digestFiles(tree: ImageTree, dir: TreeNode): Promise<void> {
+  for (const [, node] of tree.children(dir)) {
+    if (node.isDir) await digestFiles(tree, node);
+    else if (kindOfMode(node.mode) === 'file') await tree.contentDigest(node);
+  }
 }
 
 /** Opens layers, base first; the caller disposes of the overlay. */

@@ -10,7 +10,8 @@
 import type { SourceRange } from '../util/errors.js';
 import { UserError } from '../util/errors.js';
 import type { PathPattern } from './path-patterns.js';
-import { parsePathPattern, PathPatterns, trimSpace } from './path-patterns.js';
+import { parsePathPattern, PathPatterns } from './path-patterns.js';
+import { trimSpace } from './space.js';
 
 /** The line of an ignore file that leaves a path out. */
 export interface IgnoredBy {

@@ -8,13 +8,10 @@ import { posix } from 'node:path';
 import { UserError } from '../util/errors.js';
 import { compileGoMatch, type GoMatcher } from './go-match.js';
 import { compileIgnorePattern } from './ignore-pattern.js';
+import { trimSpace } from './space.js';
 
 /** Directories whose matches are remembered; the memory starts anew beyond. */
 const REMEMBERED_DIRS_MAX = 4096;
-
-/** What Go's strings.TrimSpace drops. */
-const SPACE = '[\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]';
-const SPACE_AROUND = new RegExp(`^${SPACE}+|${SPACE}+$`, 'gu');
 
 /** In a component: it is more than a name. Classes match `/`, and a `/` may stand in one. */
 const SEVERAL_NAMES = /\*\*|[[\\]/;
@@ -135,11 +132,6 @@ export function compilePathPattern(path: string): PathPattern {
     .map((part) => (SEVERAL_NAMES.test(part) ? undefined : compileGoMatch(part)));
   const matches = compileIgnorePattern(text);
   return { exception: false, written: path, text, matches, components };
-}
-
-/** The text without blanks around it, as Go sees them. */
-export function trimSpace(text: string): string {
-  return text.replace(SPACE_AROUND, '');
 }
 
 /** Go's filepath.Clean, then without the slash of an absolute path. */

@@ -17,6 +17,7 @@ export type {
 export type { SourceReport } from './build/sources/sources.js';
 export { RunFailedError } from './build/run-failed.js';
 export type { Entitlement, HostEntry, RunSettings, SshSource } from './build/run-settings.js';
+export type { AllowedSecrets } from './build/secret-guard.js';
 export type { SecretSource } from './build/secrets.js';
 export { enterNamespaces } from './exec/reexec.js';
 export type { Ulimit } from './exec/run-spec.js';

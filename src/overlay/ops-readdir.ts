@@ -1,8 +1,8 @@
 import type { DirSink } from '../fuse/filesystem.js';
-import { DT_DIR, direntType } from '../sys/constants.js';
+import { DT_DIR, S_IFREG, direntType } from '../sys/constants.js';
 import { isSystemError } from '../sys/errno.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';
-import { Node } from './node.js';
+import { Node, typeOf } from './node.js';
 import type { DirNode, Tree } from './tree.js';
 
 const DOT = byteNameOf('.');
@@ -16,6 +16,14 @@ function tryLookup(tree: Tree, node: DirNode, name: ByteName): ReturnType<Tree['
     if (!isSystemError(error)) throw error;
     return tree.peek(node, name);
   }
+}
+
+/**
+ * A file that the kernel knows may be written and dropped before it takes the entry: it would
+ * believe the size in it, as its own, for ever (writeback cache). Listed by its name only.
+ */
+function mayBeWritten({ mode, nlookup }: Node): boolean {
+  return nlookup > 0 && typeOf(mode) === S_IFREG;
 }
 
 /** Lists a directory behind `offset` (0: from the start) into `sink`. */
@@ -33,7 +41,7 @@ export function readDirectory(tree: Tree, node: DirNode, offset: number, sink: D
     const child = sink.plus ? tryLookup(tree, node, name) : tree.peek(node, name);
     if (child === undefined) return true;
     const entry = { name, ino: child.ino, type: direntType(child.mode), nextOffset: cookie };
-    if (!(child instanceof Node)) return sink.add(entry);
+    if (!(child instanceof Node) || mayBeWritten(child)) return sink.add(entry);
     return sink.add(entry, () => {
       child.nlookup += 1;
       tree.contents.measure(child);

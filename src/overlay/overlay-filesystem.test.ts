@@ -202,6 +202,20 @@ test('readdir() counts a lookup only for what fits, and none for dots', (t) => {
   assert.deepEqual([...counts, overlay.tree.root.nlookup], [1, 1, 0, 0]);
 });
 
+test('readdir() tells no size of a file that the kernel knows', (t) => {
+  const { sh } = open(t, populate);
+  sh.write('/known', 'x');
+  const told: string[] = [];
+  sh.fs.readdir(1, 0, 0, {
+    plus: true,
+    add: ({ name }, lookup) => {
+      if (lookup !== undefined) told.push(name);
+      return true;
+    },
+  });
+  assert(told.includes('d') && told.includes('f') && !told.includes('known'), told.join());
+});
+
 test('the mtime of a directory differs after each change of its entries', (t) => {
   const now = { sec: 1000, nsec: 999_999_998 };
   const { sh } = open(t, populate, { clock: () => now });

@@ -113,7 +113,8 @@ def work(n):
       with open('dir/tmp%d' % n, 'w') as f: f.write('from %d' % n)
       os.rename('dir/tmp%d' % n, 'dir/target')
     else:
-      assert 'target' in listed(); assert open('dir/target').read()[:5] in ('start', 'from ')
+      names, text = listed(), open('dir/target').read()
+      assert 'target' in names, names; assert text[:5] in ('start', 'from '), (text, i)
       assert os.stat('dir/target').st_ino; fails(errno.ENOENT, os.stat, 'dir/none%d' % i)
 parallel(work)
 assert listed() == {'a', 'b', 'sub', 'three', 'target'}; assert os.stat('dir/target').st_nlink == 1

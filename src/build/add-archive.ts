@@ -228,14 +228,15 @@ async function* throughProgram(
     for await (const chunk of child.iterable({ from: 'stdout', binary: true })) {
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     }
+    // Its output has ended, it itself perhaps not: a kill would look like damage.
+    const failure = await failed;
+    if (failure !== undefined) throw failure;
   } catch (error) {
     throw programError(error, command, debian);
   } finally {
     child.kill();
     source.destroy();
   }
-  const error = await failed;
-  if (error !== undefined) throw programError(error, command, debian);
 }
 
 function programError(error: unknown, command: string, debian: string): UserError {

@@ -86,14 +86,15 @@ async function* unzstd(
     for await (const chunk of child.iterable({ from: 'stdout', binary: true })) {
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     }
+    // Its output has ended, it itself perhaps not: a kill would look like damage.
+    const failure = await done;
+    if (failure !== undefined) throw failure;
   } catch (error) {
     throw zstdError(error);
   } finally {
     child.kill();
     source.destroy();
   }
-  const error = await done;
-  if (error !== undefined) throw zstdError(error);
 }
 
 function zstdError(error: unknown): unknown {

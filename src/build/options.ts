@@ -68,7 +68,7 @@ export interface BuildOptions {
   /** Stage to build, by name or number; undefined: the last. */
   readonly target?: string;
   readonly buildArgs: Readonly<Record<string, string>>;
-  /** `os/arch[/variant]`; only the host's is supported. */
+  /** `os/arch[/variant]`; absent: the host's. Several, for {@link buildPlatforms}, have commas. */
   readonly platform?: string;
   readonly noCache: boolean;
   /** Stages, by name or number, whose steps are carried out whatever the cache has. */

@@ -69,11 +69,16 @@ export async function editImage(
   });
 }
 
-/** The permission bits of what a state has at a path; undefined: nothing. */
-export function findMode(session: Session, state: StageState, file: string): number | undefined {
-  using overlay = openOverlay(session, state);
-  const node = findNode(new ImageTree(overlay), file);
-  return node && node.mode & 0o7777;
+/** The permission bits of what is at paths; undefined: nothing, or the path leads nowhere. */
+export function findPlaces(
+  tree: ImageTree,
+  paths: readonly string[],
+): ReadonlyMap<string, number | undefined> {
+  const placeOf = (path: string): number | undefined => {
+    const node = findNode(tree, path);
+    return node && node.mode & 0o7777;
+  };
+  return new Map(paths.map((path) => [path, placeOf(path)]));
 }
 
 function readText(tree: ImageTree, file: string): string {

@@ -3,11 +3,14 @@ import path from 'node:path';
 import { ImageTree } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
 import type { OverlayMount } from '../overlay/overlay-server.js';
+import type { MountRequest } from '../overlay/server-messages.js';
 import { writeLocalFiles } from '../output/local-output.js';
 import type { MountPoint, SandboxMount } from '../exec/run-spec.js';
 import type { CacheMountLease } from '../store/cache-mounts.js';
 import { Cleanup } from '../util/cleanup.js';
-import { UserError } from '../util/errors.js';
+import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../sys/constants.js';
+import { openat, openat2 } from '../sys/file.js';
+import { hasCode, UserError } from '../util/errors.js';
 import type { LayeredFiles } from './bind-source.js';
 import type { RunningVertex } from './progress.js';
 import type { PreparedMount } from './run-mounts.js';
@@ -35,8 +38,8 @@ export interface OpenMounts {
   readonly running: RunningVertex;
   /** A directory of this RUN's own. */
   readonly workdir: string;
-  /** Permission bits of what the image has at a path; undefined: nothing. */
-  readonly modeAt: (path: string) => number | undefined;
+  /** Targets that lie in no other mount → permission bits of what the image has there. */
+  readonly places: ReadonlyMap<string, number | undefined>;
   readonly cleanup: Cleanup;
 }
 
@@ -85,7 +88,7 @@ class Opener {
 
   #add(mount: SandboxMount, kind: MountPoint['kind']): void {
     this.#mounts.push(mount);
-    this.#synthetic.push({ path: mount.target, kind });
+    if (this.#options.places.has(mount.target)) this.#synthetic.push({ path: mount.target, kind });
   }
 
   #openSecret({ mount: { id, env, required, owner }, target }: Prepared<'secret'>): void {
@@ -105,7 +108,7 @@ class Opener {
   }
 
   #openTmpfs({ mount: { sizeBytes, readOnly }, target }: Prepared<'tmpfs'>): void {
-    const mode = this.#options.modeAt(target) ?? TMPFS_MODE;
+    const mode = this.#options.places.get(target) ?? TMPFS_MODE;
     this.#add({ kind: 'tmpfs', target, sizeBytes, readOnly, mode }, 'dir');
   }
 
@@ -129,13 +132,16 @@ class Opener {
     const layers = [...new Set(shown.flatMap(({ files }) => files.layers))];
     const isWritable = shown.some(({ bind }) => !bind.mount.readOnly);
     const synthetic = shown.flatMap(({ bind, files }) => this.#below(bind.target, files.path));
-    const mount = await server.mount({
+    const request: MountRequest = {
       lowers: layers.map((id) => ({ kind: 'indexed', id })),
       layerDirs: this.#session.store.layers.root,
       mountpoint: root,
       synthetic,
       ...(this.#session.servers.logsNames && { hidden: this.#session.guard.hidden }),
       ...(isWritable && { upperdir: path.join(workdir, `written-${number}`) }),
+    };
+    const mount = await server.mount(request).catch((error: unknown) => {
+      throw nameTargets(error, shown);
     });
     this.#served.push(cleanup.use(mount));
     for (const { bind, files } of shown) {
@@ -184,6 +190,7 @@ class Opener {
         mount: { readOnly, source },
       } = cache;
       const inside = cache.files === undefined ? source : '';
+      assertIsThere(lease.dir, inside, cache.key.id);
       this.#add({ kind: 'bind', target, root: lease.dir, path: inside, readOnly }, 'dir');
     }
   }
@@ -238,6 +245,34 @@ class Opener {
     renameSync(dir, whole);
     renameSync(path.join(whole, place), dir);
     rmdirSync(whole);
+  }
+}
+
+/** Places in the files of a mount have names of their own: says the target instead. */
+function nameTargets(
+  error: unknown,
+  shown: readonly { bind: Prepared<'bind'>; files: LayeredFiles }[],
+): unknown {
+  if (!(error instanceof UserError)) return error;
+  const message = shown.reduce((text, { bind, files }) => {
+    return files.path === '' ? text : text.replaceAll(`/${files.path}`, bind.target);
+  }, error.message);
+  const { code, hint } = error;
+  return new UserError(code, message, { ...(hint !== undefined && { hint }), cause: error });
+}
+
+/** UserError for a directory that a cache lacks; its links are followed inside it. */
+function assertIsThere(dir: string, source: string, id: string): void {
+  if (source === '') return;
+  try {
+    using root = openat(undefined, dir, O_PATH | O_DIRECTORY);
+    openat2(root, source, { flags: O_PATH | O_DIRECTORY, resolve: RESOLVE_IN_ROOT }).close();
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+    throw new UserError('TSB_BUILD', `Cannot mount "${source}" of cache "${id}": no directory`, {
+      hint: 'Make it in a RUN that mounts the whole cache',
+      cause: error,
+    });
   }
 }
 

@@ -153,6 +153,12 @@ export function mountParts(mounts: readonly PreparedMount[]): KeyValue {
   });
 }
 
+/** The targets that lie in no other mount: those that the image must offer. */
+export function outerTargets(mounts: readonly PreparedMount[]): string[] {
+  const targets = mounts.flatMap(({ target }) => target ?? []);
+  return targets.filter((target) => !targets.some((other) => target.startsWith(`${other}/`)));
+}
+
 function ownerParts({ mode, uid, gid }: MountOwner): KeyValue[] {
   return [mode, uid, gid];
 }

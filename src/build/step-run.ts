@@ -9,20 +9,21 @@ import { runCommand } from '../exec/run.js';
 import type { LayerId } from '../layer/types.js';
 import { formatHosts } from '../exec/network-files.js';
 import type { OverlayMount } from '../overlay/overlay-server.js';
+import { ImageTree } from '../overlay/image-tree.js';
 import { Cleanup } from '../util/cleanup.js';
 import { UserError } from '../util/errors.js';
 import { commandArgv } from './container-settings.js';
-import { findMode, withAccounts } from './image-access.js';
+import { findPlaces, openOverlay, readAccounts } from './image-access.js';
 import type { ResolvedUser } from './image-users.js';
 import { resolveUser } from './image-users.js';
-import type { OpenedMounts } from './open-mounts.js';
+import type { OpenedMounts, OpenMounts } from './open-mounts.js';
 import { openMounts } from './open-mounts.js';
 import type { NetworkMode } from './options.js';
 import { RunFailedError } from './run-failed.js';
 import { RunOutput } from './run-output.js';
 import type { RunningVertex } from './progress.js';
 import type { PreparedMount } from './run-mounts.js';
-import { mountParts } from './run-mounts.js';
+import { mountParts, outerTargets } from './run-mounts.js';
 import type { Entitlement } from './run-settings.js';
 import { DEFAULT_PATH, keyedEnvironment, proxyEnvironment, visibleArgs } from './scope.js';
 import { withoutCredentials } from './scope.js';
@@ -77,9 +78,7 @@ export async function executeRun(
 ): Promise<LayerId> {
   const { state } = step;
   assertAllowed(session, step.instruction);
-  const user = withAccounts(session, state, (accounts) =>
-    resolveUser(state.image.config?.User ?? '', accounts),
-  );
+  const { user, places } = lookAt(session, step);
   return await session.servers.use(async ({ server, helper }) => {
     using work = session.store.work.create();
     await using cleanup = new Cleanup();
@@ -87,7 +86,7 @@ export async function executeRun(
       prepared: step.mounts,
       running,
       workdir: work.path,
-      modeAt: (target) => findMode(session, state, target),
+      places,
       cleanup,
     });
     const mountpoint = path.join(work.path, 'mnt');
@@ -116,6 +115,17 @@ export async function executeRun(
     const { source } = step.instruction;
     return await session.guard.publish(upperdir, { lowers, source });
   });
+}
+
+/** What a RUN has to know of the image that it starts from. */
+function lookAt(
+  session: Session,
+  { state, mounts }: RunStep,
+): { user: ResolvedUser; places: OpenMounts['places'] } {
+  using overlay = openOverlay(session, state);
+  const tree = new ImageTree(overlay);
+  const user = resolveUser(state.image.config?.User ?? '', readAccounts(tree));
+  return { user, places: findPlaces(tree, outerTargets(mounts)) };
 }
 
 /** Does `work` while all mounts are served. */

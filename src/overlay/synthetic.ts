@@ -1,8 +1,9 @@
 import { S_IFDIR, S_IFREG } from '../sys/constants.js';
 import { byteNameOf, type ByteName } from '../util/byte-name.js';
+import { UserError, hasCode } from '../util/errors.js';
 import { stampNew } from './clock.js';
 import { Directory } from './node.js';
-import { walkPath } from './path-walk.js';
+import { walkPath, type Walked } from './path-walk.js';
 import { isDirNode, type Tree } from './tree.js';
 
 /** A mount point that the tree must offer. */
@@ -15,9 +16,10 @@ export interface Synthetic {
 /**
  * Makes a mount point, with missing parents, unless the path exists. It owes nothing to the
  * layer: no time of a directory changes, and it is left out as long as nobody changes it.
+ * UserError TSB_BUILD for a path that leads nowhere.
  */
 export function addSynthetic(tree: Tree, { path, kind }: Synthetic): void {
-  const walked = walkPath(tree, byteNameOf(path), true);
+  const walked = walk(tree, path);
   if (walked.kind === 'found') return;
   let { parent } = walked;
   const names: ByteName[] = [];
@@ -36,5 +38,15 @@ export function addSynthetic(tree: Tree, { path, kind }: Synthetic): void {
     stampNew(node, tree.now());
     tree.attach(parent, name, node);
     if (isDirNode(node)) parent = node;
+  }
+}
+
+function walk(tree: Tree, path: string): Walked {
+  try {
+    return walkPath(tree, byteNameOf(path), true);
+  } catch (error) {
+    if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;
+    const found = hasCode(error, 'ELOOP') ? 'a loop of symbolic links' : 'a file on the way';
+    throw new UserError('TSB_BUILD', `Cannot mount on "${path}": found ${found}`, { cause: error });
   }
 }

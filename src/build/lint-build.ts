@@ -1,4 +1,5 @@
 import type { Buildfile, Instruction } from '../dockerfile/ast.js';
+import { syntaxProblem } from '../dockerfile/directives.js';
 import { PartError } from '../dockerfile/locate.js';
 import { lintBuildfile, type LintInputs, type LintPlan, type LintResult } from '../lint/lint.js';
 import type { IgnoreRules } from '../lint/instruction-rules.js';
@@ -15,6 +16,13 @@ import type { PullPolicy } from './options.js';
 import type { BuildPlan } from './plan.js';
 import type { Progress } from './progress.js';
 import { parseEnv } from './scope.js';
+
+const SYNTAX_ARG = 'BUILDKIT_SYNTAX';
+/** Arguments of BuildKit's exporters and of its daemon. */
+const WITHOUT_EFFECT: readonly string[] = [
+  ...['BUILDKIT_INLINE_CACHE', 'BUILDKIT_MULTI_PLATFORM', 'BUILDKIT_BUILD_NAME'],
+  ...['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE'],
+];
 
 /** What checking a planned build takes. */
 export interface LintBuild {
@@ -56,6 +64,7 @@ export async function lintBuild(given: LintBuild): Promise<LintResult> {
  * work, and TSB_LINT where the file asks that warnings end the build.
  */
 export async function warnOfLint(progress: Progress, given: LintBuild): Promise<void> {
+  for (const warning of builtinWarnings(given.inputs.buildArgs)) progress.warn(warning);
   const result = await lintBuild(given);
   for (const unknown of result.unknown) progress.warn(unknown);
   for (const { rule, message, hint, source } of result.warnings) {
@@ -63,6 +72,20 @@ export async function warnOfLint(progress: Progress, given: LintBuild): Promise<
   }
   if (result.failure !== undefined) throw result.failure;
   if (result.isError) throw lintError(result);
+}
+
+/** What to say of build arguments that mean something to BuildKit and nothing here. */
+export function builtinWarnings(
+  buildArgs: Readonly<Record<string, string>>,
+): { message: string; hint: string }[] {
+  const without = WITHOUT_EFFECT.filter((name) => Object.hasOwn(buildArgs, name)).map((name) => ({
+    message: `Build argument "${name}" has no effect here`,
+    hint: 'Remove it, or leave it for BuildKit',
+  }));
+  const syntax = Object.hasOwn(buildArgs, SYNTAX_ARG) ? (buildArgs[SYNTAX_ARG] ?? '') : '';
+  const message = syntax === '' ? undefined : syntaxProblem(syntax, `--build-arg ${SYNTAX_ARG}`);
+  const hint = 'tsbuild reads the file with its own parser and refuses what it does not know';
+  return message === undefined ? without : [...without, { message, hint }];
 }
 
 /** The error for a build whose file asks that warnings end it. */

@@ -148,12 +148,15 @@ function jsonSyntax(lines: readonly string[]): string | undefined {
   }
 }
 
-/** Why a `# syntax=` names another language than ours; undefined if it does not. */
-function syntaxProblem(value: string): string | undefined {
+/**
+ * Why a `# syntax=`, or what else is called `what`, names another language than ours; undefined
+ * if it does not.
+ */
+export function syntaxProblem(value: string, what = 'The syntax directive'): string | undefined {
   const reference = (value.split(' ')[0] ?? '').replace(/@.*$/, '');
   if (reference === 'dockerfile.v0') return undefined;
   const match = /^(?:docker\.io\/)?docker\/dockerfile(?::([^/:]+))?$/.exec(reference);
-  if (match === null) return `The syntax directive names "${value}", which tsbuild does not run`;
+  if (match === null) return `${what} names "${value}", which tsbuild does not run`;
   const tag = match[1] ?? 'latest';
   const version = /^(\d+)(?:\.(\d+))?(?:\.\d+)?$/.exec(tag);
   const major = Number(version?.[1] ?? LANGUAGE_VERSION.major);
@@ -163,5 +166,5 @@ function syntaxProblem(value: string): string | undefined {
     (version !== null && major === LANGUAGE_VERSION.major && minor <= LANGUAGE_VERSION.minor);
   if (known) return undefined;
   const ours = `${LANGUAGE_VERSION.major}.${LANGUAGE_VERSION.minor}`;
-  return `The syntax directive names "${value}", tsbuild implements docker/dockerfile:${ours}`;
+  return `${what} names "${value}", tsbuild implements docker/dockerfile:${ours}`;
 }

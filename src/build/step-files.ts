@@ -51,16 +51,18 @@ export async function applyFileInstruction(
   const startMs = performance.now();
   const result = await session.progress.run(vertex, async (running) => {
     try {
-      return await carryOut(session, state, {
+      const made = await carryOut(session, state, {
         ...{ instruction, place, running, source, mounts, cleanup, noCache: run.noCache },
       });
+      const { source: range } = instruction;
+      if (made.cached) await guardCached(session, made, { below: state.layers, source: range });
+      return made;
     } catch (error) {
       throw explainFailure(error, session.store.root);
     }
   });
   const durationMs = Math.round(performance.now() - startMs);
   const { cached, missReason, layer, sources = [] } = result;
-  if (cached) guardCached(session, result, { below: state.layers, source: instruction.source });
   const fetched = sources.length > 0 ? { sources } : {};
   session.report({ vertex, cached, missReason, durationMs, layer, ...fetched });
   return afterwards(state, instruction, result);

@@ -5,7 +5,6 @@ import type { Place, StepRecord } from '../cache/records.js';
 import { findInputs, findStep, putInputs, putStep } from '../cache/records.js';
 import type { LayerId } from '../layer/types.js';
 import type { SourceRange } from '../util/errors.js';
-import { positionedAsync } from './positioned.js';
 import type { RunningVertex } from './progress.js';
 import type { Session } from './session.js';
 import type { SourceReport } from './sources/sources.js';
@@ -67,25 +66,21 @@ export async function cachedStep(
 }
 
 /**
- * Searches the layer of a cached step for secrets, beside the steps that follow, unless that was
- * done when it was made or used before. `below`: the layers that the step began with.
+ * Searches the layer of a cached step for secrets, unless that was done when it was made or used
+ * before. `below`: the layers that the step began with; `source`: for warnings.
  */
-export function guardCached(
-  session: Session,
+export async function guardCached(
+  { guard, records }: Session,
   { key, layer, searchedFor }: StepResult,
   { below, source }: { below: readonly StageLayer[]; source: SourceRange },
-): void {
-  const { guard, records } = session;
+): Promise<void> {
   if (layer === undefined) return;
   if (guard.searchedFor !== undefined && guard.searchedFor === searchedFor) return;
-  const lowers = below.map(({ id }) => id);
-  session.afterwards(async () => {
-    const isClean = await positionedAsync(source, () => guard.check(layer.id, { lowers, source }));
-    if (!isClean || guard.searchedFor === undefined) return;
-    const record = await findStep(records, key);
-    if (record?.layer?.layerId !== layer.id) return;
-    await putStep(records, key, { ...record, searchedFor: guard.searchedFor });
-  });
+  const isClean = await guard.check(layer.id, { lowers: below.map(({ id }) => id), source });
+  if (!isClean || guard.searchedFor === undefined) return;
+  const record = await findStep(records, key);
+  if (record?.layer?.layerId !== layer.id) return;
+  await putStep(records, key, { ...record, searchedFor: guard.searchedFor });
 }
 
 /** Why a step was not found. */

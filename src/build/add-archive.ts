@@ -220,17 +220,14 @@ async function* throughProgram(
     buffer: { stdout: false, stderr: true },
     encoding: 'buffer',
   });
-  const failed = child.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
+  // Awaited below; until then a failure is nobody's.
+  child.catch(() => undefined);
   try {
     for await (const chunk of child.iterable({ from: 'stdout', binary: true })) {
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     }
     // Its output has ended, it itself perhaps not: a kill would look like damage.
-    const failure = await failed;
-    if (failure !== undefined) throw failure;
+    await child;
   } catch (error) {
     throw programError(error, command, debian);
   } finally {

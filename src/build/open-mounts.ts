@@ -1,23 +1,16 @@
-import { chmodSync, chownSync, mkdirSync, renameSync, rmdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { ImageTree } from '../overlay/image-tree.js';
-import { Overlay } from '../overlay/overlay.js';
 import type { OverlayMount } from '../overlay/overlay-server.js';
 import type { MountRequest } from '../overlay/server-messages.js';
-import { writeLocalFiles } from '../output/local-output.js';
 import type { MountPoint, SandboxMount } from '../exec/run-spec.js';
-import type { CacheMountLease } from '../store/cache-mounts.js';
-import { Cleanup } from '../util/cleanup.js';
-import { O_DIRECTORY, O_PATH, RESOLVE_IN_ROOT } from '../sys/constants.js';
-import { openat, openat2 } from '../sys/file.js';
-import { hasCode, UserError } from '../util/errors.js';
+import type { Cleanup } from '../util/cleanup.js';
+import { UserError } from '../util/errors.js';
 import type { LayeredFiles } from './bind-source.js';
+import { openCaches } from './open-caches.js';
 import type { RunningVertex } from './progress.js';
-import type { PreparedMount } from './run-mounts.js';
-import { cacheOwner } from './run-mounts.js';
+import type { Prepared, PreparedMount } from './run-mounts.js';
 import type { Session } from './session.js';
 import { forwardAgent } from './ssh-agent.js';
-import { explainOwner } from './unmapped-owner.js';
 
 /** The mounts of a RUN, ready; disposing of it gives everything back. */
 export interface OpenedMounts {
@@ -52,8 +45,6 @@ export async function openMounts(session: Session, options: OpenMounts): Promise
   return await opener.open();
 }
 
-type Prepared<K extends PreparedMount['kind']> = Extract<PreparedMount, { kind: K }>;
-
 class Opener {
   readonly #session: Session;
   readonly #options: OpenMounts;
@@ -75,7 +66,9 @@ class Opener {
     for (const tmpfs of ofKind('tmpfs')) this.#openTmpfs(tmpfs);
     await this.#openBinds(ofKind('bind'));
     for (const ssh of ofKind('ssh')) await this.#openSsh(ssh);
-    await this.#openCaches(ofKind('cache'));
+    for (const mount of await openCaches(this.#session, ofKind('cache'), this.#options)) {
+      this.#add(mount, 'dir');
+    }
     const { target } = ofKind('ssh')[0] ?? {};
     return {
       mounts: this.#mounts,
@@ -175,77 +168,6 @@ class Opener {
     cleanup.use(agent);
     this.#add({ kind: 'bind', target, root, path: agent.name, readOnly: false }, 'file');
   }
-
-  /** In the order of their keys, so that no two RUNs wait for each other. */
-  async #openCaches(caches: readonly Prepared<'cache'>[]): Promise<void> {
-    const leases = new Map<string, CacheMountLease>();
-    const nameOf = ({ key }: Prepared<'cache'>): string => JSON.stringify([key.id, key.base]);
-    const sorted = caches.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
-    for (const cache of sorted) {
-      const name = nameOf(cache);
-      const lease = leases.get(name) ?? (await this.#acquire(cache));
-      leases.set(name, lease);
-      const {
-        target,
-        mount: { readOnly, source },
-      } = cache;
-      const inside = cache.files === undefined ? source : '';
-      assertIsThere(lease.dir, inside, cache.key.id);
-      this.#add({ kind: 'bind', target, root: lease.dir, path: inside, readOnly }, 'dir');
-    }
-  }
-
-  async #acquire(cache: Prepared<'cache'>): Promise<CacheMountLease> {
-    const { store, signal } = this.#session;
-    const { cleanup, running } = this.#options;
-    const lease = await store.cacheMounts.acquire({
-      key: cache.key,
-      sharing: cache.mount.sharing,
-      signal,
-      onWait: (what) => running.output('stderr', Buffer.from(`Waiting: ${what}\n`)),
-      fill: async (dir) => {
-        const what = `cache "${cache.key.id}"`;
-        await explainOwner(what, () => this.#fill(cache, dir));
-      },
-    });
-    return cleanup.use(lease);
-  }
-
-  async #fill({ files, mount, key }: Prepared<'cache'>, dir: string): Promise<void> {
-    const { cacheTransfer, signal } = this.#session;
-    if (await cacheTransfer.fill(key, dir, signal)) return;
-    if (files?.kind === 'file') {
-      throw new UserError(
-        'TSB_BUILD',
-        `Cannot begin a cache with "${mount.source}": it is a file`,
-        {
-          hint: 'Name the directory that it is in',
-        },
-      );
-    }
-    if (files !== undefined) await this.#writeFiles(await files.layered(), dir);
-    const { mode, uid, gid } = cacheOwner(mount);
-    const isGiven = Object.values(mount.owner).some((value) => value !== undefined);
-    if (files !== undefined && !isGiven) return;
-    chownSync(dir, uid ?? 0, gid ?? 0);
-    chmodSync(dir, mode ?? 0);
-  }
-
-  async #writeFiles({ layers, path: place }: LayeredFiles, dir: string): Promise<void> {
-    const { store, signal } = this.#session;
-    using overlay = Overlay.open({
-      lowers: layers.map((id) => ({ kind: 'indexed', id })),
-      layerDirOf: (id) => store.layers.dirOf(id),
-      upperdir: undefined,
-    });
-    await writeLocalFiles(new ImageTree(overlay), dir, { privileged: true, signal });
-    if (place === '') return;
-    // Its name is a digest: nothing else is called so.
-    const whole = `${dir}-whole`;
-    renameSync(dir, whole);
-    renameSync(path.join(whole, place), dir);
-    rmdirSync(whole);
-  }
 }
 
 /** Places in the files of a mount have names of their own: says the target instead. */
@@ -259,21 +181,6 @@ function nameTargets(
   }, error.message);
   const { code, hint } = error;
   return new UserError(code, message, { ...(hint !== undefined && { hint }), cause: error });
-}
-
-/** UserError for a directory that a cache lacks; its links are followed inside it. */
-function assertIsThere(dir: string, source: string, id: string): void {
-  if (source === '') return;
-  try {
-    using root = openat(undefined, dir, O_PATH | O_DIRECTORY);
-    openat2(root, source, { flags: O_PATH | O_DIRECTORY, resolve: RESOLVE_IN_ROOT }).close();
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
-    throw new UserError('TSB_BUILD', `Cannot mount "${source}" of cache "${id}": no directory`, {
-      hint: 'Make it in a RUN that mounts the whole cache',
-      cause: error,
-    });
-  }
 }
 
 function pointKind(prepared: PreparedMount): MountPoint['kind'] {

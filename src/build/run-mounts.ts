@@ -64,6 +64,9 @@ export type PreparedMount =
   | { readonly kind: 'secret'; readonly target: string | undefined; readonly mount: SecretMount }
   | { readonly kind: 'ssh'; readonly target: string; readonly mount: SshMount };
 
+/** A mount of one kind. */
+export type Prepared<K extends PreparedMount['kind']> = Extract<PreparedMount, { kind: K }>;
+
 /** The mounts of a RUN, their variables expanded. Throws UserError. */
 export function parseMounts(
   { mounts }: RunInstruction,

@@ -222,14 +222,18 @@ async function* throughProgram(
   });
   // Awaited below; until then a failure is nobody's.
   child.catch(() => undefined);
+  // A reader that stops early ends the program with SIGPIPE: that is no damage.
+  let isWanted = true;
   try {
     for await (const chunk of child.iterable({ from: 'stdout', binary: true })) {
+      isWanted = false;
       yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
+      isWanted = true;
     }
     // Its output has ended, it itself perhaps not: a kill would look like damage.
     await child;
   } catch (error) {
-    throw programError(error, command, debian);
+    if (isWanted) throw programError(error, command, debian);
   } finally {
     child.kill();
     source.destroy();

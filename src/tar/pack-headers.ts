@@ -150,7 +150,8 @@ class PartWriter {
     if (dir.opaque) yield this.#whiteout(prefix + OPAQUE_MARKER);
     const entries = [...dir.entries].sort(([a], [b]) => (a < b ? -1 : 1));
     for (const [name, child] of entries) {
-      if (child === WHITEOUT || isLackOf(child)) yield this.#whiteout(prefix + WHITEOUT_PREFIX + name);
+      if (child === WHITEOUT || isLackOf(child))
+        yield this.#whiteout(prefix + WHITEOUT_PREFIX + name);
     }
     for (const [name, child] of entries) {
       if (child === WHITEOUT) continue;

@@ -55,9 +55,9 @@ const ARCHIVE = archive([
 export function prepareCase(fixture: string, dir: string, name: string): BuildfileCase {
   cpSync(fixture, dir, { recursive: true, verbatimSymlinks: true });
   const context = join(dir, 'context');
-  const isOwn = existsSync(context);
-  if (!isOwn) makeContext(context);
-  settle(dir, { keepModes: !isOwn });
+  settleModes(dir);
+  if (!existsSync(context)) makeContext(context);
+  settleTimes(dir);
   if (existsSync(join(dir, 'setup'))) execFileSync('sh', ['-eu', 'setup'], { cwd: dir });
   const words = linesOf(join(dir, 'options'));
   const end = words.indexOf('--');
@@ -98,11 +98,15 @@ function makeContext(context: string): void {
 }
 
 /** What a checkout keeps of a mode is whether a file is executable. */
-function settle(path: string, options: { keepModes: boolean }): void {
+function settleModes(path: string): void {
   const stat = lstatSync(path);
-  if (stat.isDirectory()) for (const name of readdirSync(path)) settle(join(path, name), options);
-  if (!stat.isSymbolicLink() && !options.keepModes) {
-    chmodSync(path, stat.isDirectory() || (stat.mode & 0o100) !== 0 ? 0o755 : 0o644);
-  }
+  if (stat.isSymbolicLink()) return;
+  chmodSync(path, stat.isDirectory() || (stat.mode & 0o100) !== 0 ? 0o755 : 0o644);
+  if (stat.isDirectory()) for (const name of readdirSync(path)) settleModes(join(path, name));
+}
+
+function settleTimes(path: string): void {
+  const isDirectory = lstatSync(path).isDirectory();
+  if (isDirectory) for (const name of readdirSync(path)) settleTimes(join(path, name));
   lutimesSync(path, FILE_TIME, FILE_TIME);
 }

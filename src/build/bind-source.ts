@@ -7,7 +7,7 @@ import type { CopyGroup } from './copy-group.js';
 import { gather } from './copy-group.js';
 import type { Match, SourceFiles, SourceInfo } from './copy-source.js';
 import { findPath } from './copy-source.js';
-import { editImage } from './image-access.js';
+import { makeFiles } from './image-access.js';
 import type { Session } from './session.js';
 import type { StageState } from './state.js';
 import { nodeMeta } from './tree-nodes.js';
@@ -95,7 +95,7 @@ async function layerOf(
   const { signal } = session;
   const destination = { path: `/${name}`, isDirectory: false, several: false };
   const changes = { owner: undefined, changeMode: undefined };
-  const layer = await editImage(session, { layers: [] }, async (tree) => {
+  const layer = await makeFiles(session, async (tree) => {
     await group.copy({ tree, destination, changes, nowMs: 0, signal });
     const node = tree.child(tree.root, byteNameOf(name));
     // Last: what is put into the directory moves its time.

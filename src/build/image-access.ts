@@ -69,6 +69,24 @@ export async function editImage(
   });
 }
 
+/**
+ * Makes a layer that is part of no image, to be mounted: it may hold what an image must not (a
+ * secret of the build context), and keeps its times.
+ */
+export async function makeFiles(
+  session: Session,
+  make: (tree: ImageTree) => Promise<void>,
+): Promise<LayerId> {
+  using work = session.store.work.create();
+  const upperdir = path.join(work.path, 'layer');
+  const layerDirOf = (id: LayerId): string => session.store.layers.dirOf(id);
+  using overlay = Overlay.open({ lowers: [], layerDirOf, upperdir });
+  await make(new ImageTree(overlay));
+  await overlay.commitInThread();
+  session.signal.throwIfAborted();
+  return session.store.layers.publish(upperdir);
+}
+
 /** The permission bits of what is at paths; undefined: nothing, or the path leads nowhere. */
 export function findPlaces(
   tree: ImageTree,

@@ -99,8 +99,8 @@ describe('the command line', () => {
       return execFileSync('bash', args, { cwd: dir, env, encoding: 'utf8' }).trim().split('\n');
     };
     assert.deepEqual(complete('tsbuild', 'bu'), ['build']);
-    assert.deepEqual(complete('tsbuild', 'build', '--no'), ['--no-cache']);
-    assert.deepEqual(complete('tsbuild', 'build', '--network', ''), ['host', 'none']);
+    assert.deepEqual(complete('tsbuild', 'build', '--no'), ['--no-cache', '--no-cache-filter']);
+    assert.deepEqual(complete('tsbuild', 'build', '--network', ''), ['default', 'host', 'none']);
   });
 
   test('doctor tells what the machine has, for people and programs', async () => {

@@ -44,12 +44,13 @@ async function buildOptionsOf(
   env: NodeJS.ProcessEnv,
 ): Promise<BuildOptions> {
   return {
-    ...(await inputOptions(options, context)),
     ...(await imageOptions(options)),
     ...scopeOptions(options, env),
     ...cacheOptions(options),
     ...runOptions(options),
     ...sandboxOptions(options, env),
+    // Last: what is wrong with a flag is said before a file is looked for.
+    ...(await inputOptions(options, context)),
   };
 }
 

@@ -40,9 +40,7 @@ export interface GitUrl {
 }
 
 const PROTOCOL = /^([a-zA-Z0-9]+):\/\//;
-// eslint-disable-next-line no-control-regex -- no path of a server has one
-const SCP =
-  /^([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):([^?#\u0000-\u0020\u007f]*)(?:\?([^#]*))?(?:#(.*))?$/;
+const SCP = /^([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):([^?#\s\p{Cc}]*)(?:\?([^#]*))?(?:#(.*))?$/u;
 const GITHUB = /^github\.com\//;
 const FULL_COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i;
 const QUERY_KEYS = [

@@ -1,8 +1,7 @@
 import { setImmediate as nextTick } from 'node:timers/promises';
-import type { InodeMeta } from '../layer/types.js';
+import { WHITEOUT_PREFIX, type InodeMeta } from '../layer/types.js';
 import type { ImageTree, TreeNode } from '../overlay/image-tree.js';
 import { S_IFDIR } from '../sys/constants.js';
-import { WHITEOUT_PREFIX } from '../tar/layer-tree.js';
 import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
 import { hasCode, UserError } from '../util/errors.js';

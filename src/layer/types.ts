@@ -69,5 +69,8 @@ export type LayerDir = InodeMeta & {
 /** A name that a layer removes from the layers below. */
 export const WHITEOUT: unique symbol = Symbol('whiteout');
 
+/** In an archive a name that begins so says that the rest of it is removed. Source: OCI image-spec, layer.md. */
+export const WHITEOUT_PREFIX = '.wh.';
+
 /** Components of the longest path in a layer: whoever walks its tree may recurse. */
 export const LAYER_DEPTH_MAX = 1000;

@@ -323,3 +323,17 @@ test('commit() refuses directories that are nested beyond the depth of a layer',
   tree.mkdirs(names, { mode: 0o755, uid: 0, gid: 0 });
   assert.throws(() => overlay.commit(), { code: 'TSB_LIMIT' });
 });
+
+for (const [path, make] of [
+  ['/lower/.wh.f', (sh: Shell) => sh.write('/lower/.wh.f', '')],
+  ['/lower/.wh..wh..opq', (sh: Shell) => sh.mkdir('/lower/.wh..wh..opq')],
+  ['/new/.wh.f', (sh: Shell) => (sh.mkdir('/new'), sh.symlink('to', '/new/.wh.f'))],
+] as const) {
+  test(`commit() refuses ${path}, a deletion in an archive`, (t) => {
+    const fixture = new LayerFixture(t);
+    using overlay = fixture.open([fixture.step([], populate)], fixture.newId());
+    make(new Shell(new OverlayFileSystem(overlay)));
+    const message = new RegExp(`Cannot keep "${path.replaceAll('.', '\\.')}" in a layer`);
+    assert.throws(() => overlay.commit(), { code: 'TSB_BUILD', message });
+  });
+}

@@ -2,6 +2,7 @@ import { assertDepth } from '../layer/index-encode.js';
 import type { LayerWriter } from '../layer/layer-writer.js';
 import {
   WHITEOUT,
+  WHITEOUT_PREFIX,
   type ContentRef,
   type InodeMeta,
   type LayerDir,
@@ -10,7 +11,8 @@ import {
 import { S_IFLNK, S_IFREG, S_IFSOCK } from '../sys/constants.js';
 import { decodeDev } from '../sys/device-number.js';
 import { assertNever } from '../util/assert.js';
-import type { ByteName } from '../util/byte-name.js';
+import { displayName, type ByteName } from '../util/byte-name.js';
+import { UserError } from '../util/errors.js';
 import { loadAll, loadNames } from './load-names.js';
 import { NOTHING, isLowerDir, sameRef, sameSources, type LowerRef } from './lower.js';
 import { Node, linksOf, typeOf, type Link } from './node.js';
@@ -133,7 +135,7 @@ class Commit {
     const entries = new Map<ByteName, LayerNode | typeof WHITEOUT>();
     for (const [name, child] of children) {
       const emitted = this.#emitChild(child, node.dir.findLower(name));
-      if (emitted !== undefined) entries.set(name, emitted);
+      if (emitted !== undefined) entries.set(keepable(name, node), emitted);
     }
     for (const name of hidden ?? []) {
       const isGone = !children.has(name) || isUntouched(children.get(name));
@@ -153,7 +155,7 @@ class Commit {
     for (const name of this.#tree.names(node)) {
       const child = this.#tree.lookup(node, name);
       const emitted = child && this.#emitChild(child, NOTHING);
-      if (emitted !== undefined) entries.set(name, emitted);
+      if (emitted !== undefined) entries.set(keepable(name, node), emitted);
     }
     this.changes += 1;
     return { ...this.#meta(node), kind: 'dir', opaque, entries };
@@ -252,6 +254,23 @@ class Commit {
       sameXattrs(node, before)
     );
   }
+}
+
+/** The name. Throws UserError TSB_BUILD for one that would delete something in the archive. */
+function keepable(name: ByteName, parent: DirNode): ByteName {
+  if (!name.startsWith(WHITEOUT_PREFIX)) return name;
+  const path = [...namesTo(parent), name].map(displayName).join('/');
+  const found = `found "${WHITEOUT_PREFIX}", which means a deletion in an image`;
+  throw new UserError('TSB_BUILD', `Cannot keep "/${path}" in a layer: ${found}`, {
+    hint: 'Remove or rename the file before the step ends',
+  });
+}
+
+/** The names from the root to a directory. */
+function namesTo(dir: DirNode): ByteName[] {
+  const names: ByteName[] = [];
+  for (let link = dir.link; link !== undefined; link = link.parent.link) names.unshift(link.name);
+  return names;
 }
 
 /** Archives have no sockets: what lower layers have in a socket's place would come back. */

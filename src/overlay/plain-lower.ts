@@ -14,7 +14,7 @@ import { readDir, readlinkat } from '../sys/directory.js';
 import { openat } from '../sys/file.js';
 import { fstatat, type Statx } from '../sys/stat.js';
 import { hashName } from '../layer/name-hash.js';
-import { WHITEOUT } from '../layer/types.js';
+import { WHITEOUT, WHITEOUT_PREFIX } from '../layer/types.js';
 import { byteName, byteNameOf, displayName, nameBytes, type ByteName } from '../util/byte-name.js';
 import { FsError } from '../sys/errno.js';
 import { UserError } from '../util/errors.js';
@@ -32,7 +32,6 @@ import {
   findMetacopyContent,
 } from './plain-redirect.js';
 
-const WHITEOUT_PREFIX = '.wh.';
 const OPAQUE_MARKER = byteNameOf('.wh..wh..opq');
 /** What aufs kept for itself; no whiteouts. */
 const MARKER_PREFIX = '.wh..wh.';

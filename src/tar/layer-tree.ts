@@ -1,5 +1,5 @@
 import type { InodeMeta, LayerDir, LayerNode } from '../layer/types.js';
-import { WHITEOUT } from '../layer/types.js';
+import { WHITEOUT, WHITEOUT_PREFIX } from '../layer/types.js';
 import { displayName, type ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import type { TarEntry, TarEntryType } from './entry.js';
@@ -8,7 +8,6 @@ import { invalid } from './header.js';
 import { assertLimit, type TarLimits } from './limits.js';
 
 /** Source: OCI image spec, layer.md, "Whiteouts". */
-export const WHITEOUT_PREFIX = '.wh.';
 export const OPAQUE_MARKER: ByteName = '.wh..wh..opq' as ByteName;
 /** What aufs kept for itself in layers. */
 const AUFS_PREFIX = '.wh..wh.';

@@ -1,7 +1,13 @@
-import { WHITEOUT, type LayerDir, type LayerNode, type SpecialNode } from '../layer/types.js';
+import {
+  WHITEOUT,
+  WHITEOUT_PREFIX,
+  type LayerDir,
+  type LayerNode,
+  type SpecialNode,
+} from '../layer/types.js';
 import type { ByteName } from '../util/byte-name.js';
 import { BLOCK, encodeHeader, fieldsTooBig, fitsLinkname, splitPath, TYPE } from './header.js';
-import { OPAQUE_MARKER, WHITEOUT_PREFIX } from './layer-tree.js';
+import { OPAQUE_MARKER } from './layer-tree.js';
 import { encodePax, formatPaxTime, XATTR_PREFIX } from './pax.js';
 
 /** A regular file of a layer. */

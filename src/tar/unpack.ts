@@ -1,12 +1,12 @@
 import { PACK_FILE_BYTES_MAX, type LayerWriter } from '../layer/layer-writer.js';
-import type { ContentRef, LayerDir } from '../layer/types.js';
+import { WHITEOUT_PREFIX, type ContentRef, type LayerDir } from '../layer/types.js';
 import { Digester, type Digest } from '../oci/digest.js';
 import { displayName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import { decompress } from './decompress.js';
 import type { TarEntry } from './entry.js';
 import { invalid } from './header.js';
-import { LayerTree, WHITEOUT_PREFIX, type FindLower } from './layer-tree.js';
+import { LayerTree, type FindLower } from './layer-tree.js';
 import { assertLimit, TAR_LIMITS, type TarLimits } from './limits.js';
 import { readEntries } from './reader.js';
 

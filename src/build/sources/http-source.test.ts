@@ -148,15 +148,10 @@ test('httpFile() follows redirects, some, and to http alone', async (t) => {
 test('httpFile() ends with servers that hang, lie, send too much or fail', async (t) => {
   const server = await FileServer.start(t);
   const base = await testFetchDeps(t);
-  const limits = {
-    ...base.limits,
-    headersTimeoutMs: 300,
-    bodyIdleTimeoutMs: 300,
-    downloadBytesMax: 1000,
-    attemptsMax: 2,
-    backoffFirstMs: 1,
-  };
+  const limits = { ...base.limits, downloadBytesMax: 1000, attemptsMax: 2, backoffFirstMs: 1 };
   const deps = await testFetchDeps(t, { limits });
+  const shortLimits = { ...limits, headersTimeoutMs: 300, bodyIdleTimeoutMs: 300 };
+  const impatient = await testFetchDeps(t, { limits: shortLimits });
   server.files.set('/hang', () => undefined);
   server.files.set('/stop', (_request, response) => {
     response.writeHead(200, { 'content-length': '10' }).write('x');
@@ -180,7 +175,8 @@ test('httpFile() ends with servers that hang, lie, send too much or fail', async
     ['/none', 'TSB_BUILD'],
   ];
   for (const [path, code] of cases) {
-    await assert.rejects(get(deps, server.url + path), { code }, path);
+    const waits = path === '/hang' || path === '/stop';
+    await assert.rejects(get(waits ? impatient : deps, server.url + path), { code }, path);
   }
   await assert.rejects(get(deps, 'http://127.0.0.1:1/'), { code: 'TSB_NETWORK' });
   let failures = 1;

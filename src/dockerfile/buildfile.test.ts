@@ -198,7 +198,7 @@ for (const [line, what] of UNSUPPORTED) {
       (error) => {
         assert.ok(error instanceof UserError);
         assert.equal(error.code, 'TSB_UNSUPPORTED');
-        assert.equal(error.message, `Cannot build ${what}: this version does not have it`);
+        assert.equal(error.message, `Cannot build ${what}: tsbuild does not have it`);
         assert.equal(error.source?.startLine, 3);
         assert.ok(error.hint);
         return true;

@@ -1,6 +1,7 @@
 /* The one place that knows what the parser understands and the builder does not do yet. */
 import { UserError } from '../util/errors.js';
 import type { AnyInstruction, RunInstruction } from './ast.js';
+import { sourceOf } from './locate.js';
 
 interface Refusal {
   readonly what: string;
@@ -14,10 +15,10 @@ interface Refusal {
 export function refuseUnsupported(instruction: AnyInstruction): void {
   const refusal = findRefusal(instruction);
   if (refusal === undefined) return;
-  const { source } = instruction;
+  const source = sourceOf(instruction, { text: refusal.what });
   throw new UserError(
     'TSB_UNSUPPORTED',
-    `Cannot build ${instruction.kind.toUpperCase()} with ${refusal.what}: this version does not have it`,
+    `Cannot build ${instruction.kind.toUpperCase()} with ${refusal.what}: tsbuild does not have it`,
     { hint: refusal.hint, source },
   );
 }

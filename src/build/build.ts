@@ -121,8 +121,7 @@ async function run(
   const state = await finish(session, () => solver.solve());
   warnOfUnusedContexts(progress, contexts);
   const image = await exportImage(session, await squashed(session, state), tags);
-  const outputs = await writeOutputs(session, image, tags);
-  await session.cacheTransfer.export(signal);
+  const outputs = await leave(session, image, tags);
   return {
     imageDigest: image.manifest.digest,
     configDigest: image.config.digest,
@@ -132,6 +131,17 @@ async function run(
     steps: await session.reports(),
     outputs,
   };
+}
+
+/** Writes everything that leaves the store. */
+async function leave(
+  session: Session,
+  image: CommittedImage,
+  tags: readonly Reference[],
+): Promise<BuildResult['outputs']> {
+  const outputs = await writeOutputs(session, image, tags);
+  await session.cacheTransfer.export(session.guard, session.signal);
+  return outputs;
 }
 
 function completeOptions(options: ReadOptions): ReadOptions {

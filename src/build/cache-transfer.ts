@@ -2,7 +2,9 @@ import fs from 'node:fs';
 import { CacheMountsImport } from '../output/import-cache-mounts.js';
 import type { CacheMountKey } from '../store/cache-mounts.js';
 import type { Store } from '../store/store.js';
+import type { Source } from '../secrets/pattern-search.js';
 import type { Progress } from './progress.js';
+import type { SecretGuard } from './secret-guard.js';
 
 /** Where cache mounts come from and go to; see `--cache-mounts-import` and `-export`. */
 export interface CacheTransferOptions {
@@ -45,8 +47,8 @@ export class CacheTransfer {
     return false;
   }
 
-  /** Exports the caches that were named, as they are now. */
-  async export(signal: AbortSignal): Promise<void> {
+  /** Exports the caches that were named, as they are now, unless secrets are in them. */
+  async export(guard: SecretGuard, signal: AbortSignal): Promise<void> {
     const { exportTo: dest } = this.#options;
     if (dest === undefined) return;
     const { exportCacheMounts } = await import('../output/export-cache-mounts.js');
@@ -54,7 +56,9 @@ export class CacheTransfer {
     const vertex = this.#progress.add({ kind: 'export', name });
     await this.#progress.run(vertex, async (running) => {
       const keys = [...this.#named.values()];
-      const { bytes } = await exportCacheMounts(this.#store, { dest, keys, signal });
+      const secretsIn = (source: Source): string[] => guard.forbiddenIn(source);
+      const options = { dest, keys, secretsIn, signal };
+      const { bytes } = await exportCacheMounts(this.#store, options);
       running.progress('bytes', bytes);
     });
   }

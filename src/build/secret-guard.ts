@@ -1,7 +1,7 @@
 import type { LayerId } from '../layer/types.js';
 import type { Finding } from '../secrets/layer-findings.js';
 import { maskText, OutputMask } from '../secrets/output-mask.js';
-import { PatternSearch } from '../secrets/pattern-search.js';
+import { PatternSearch, type Source } from '../secrets/pattern-search.js';
 import type { Pattern } from '../secrets/patterns.js';
 import {
   FORMS_VERSION,
@@ -81,6 +81,16 @@ export class SecretGuard {
   /** The allowed secrets in a layer that {@link publish} has published. */
   foundIn(layer: LayerId): readonly string[] {
     return this.#found.get(layer) ?? [];
+  }
+
+  /** The secrets in bytes that leave the machine otherwise than in a layer; allowed ones left out. */
+  forbiddenIn(source: Source): string[] {
+    const patterns = this.#load();
+    if (patterns.length === 0) return [];
+    this.#search ??= new PatternSearch(patterns);
+    const ids = new Set<string>();
+    this.#search.search(source, ({ pattern }) => ids.add(pattern.id));
+    return [...ids].filter((id) => !this.allows(id));
   }
 
   /** Publishes a layer directory, unless secrets are in it: UserError TSB_SECRET. */

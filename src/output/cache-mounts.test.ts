@@ -19,7 +19,7 @@ import { archive, type ArchiveEntry } from '../testing/tar-archive.js';
 import { diffSnapshots, snapshotTree } from '../testing/tree-snapshot.js';
 import { byteNameOf } from '../util/byte-name.js';
 import { CACHE_MOUNTS_TYPE, annotationsOf, cacheMountsManifest } from './cache-mounts-layout.js';
-import { exportCacheMounts } from './export-cache-mounts.js';
+import { exportCacheMounts, type FileBytes } from './export-cache-mounts.js';
 import { CacheMountsImport } from './import-cache-mounts.js';
 
 const temp = fs.mkdtempSync(path.join(tmpdir(), 'tsbuild-caches-'));
@@ -76,6 +76,23 @@ test('a cache comes back as it was, with owners, modes, links, xattrs and times'
     await exportCacheMounts(store, { dest: saved, keys: [KEY], signal });
     assert.equal(fs.readdirSync(path.join(saved, 'blobs/sha256')).length, 3);
   });
+});
+
+test('a cache with a secret is not exported, and the directory can be used again', async () => {
+  await using store = await Store.open(fresh());
+  const lease = await store.cacheMounts.acquire({ key: KEY, sharing: 'shared', fill });
+  lease[Symbol.dispose]();
+  const options = { dest: fresh(), keys: [KEY], signal };
+  const secretsIn = (file: FileBytes): string[] => {
+    const bytes = Buffer.alloc(file.size);
+    return file.read(bytes, 0) === 2 && bytes.equals(Buffer.from('#!')) ? ['token'] : [];
+  };
+  await assert.rejects(exportCacheMounts(store, { ...options, secretsIn }), {
+    code: 'TSB_SECRET',
+    message: 'Cannot export cache "/root/.npm": secret "token" is in its file "sub/script"',
+  });
+  assert.equal((await CacheMountsImport.open(options.dest))?.has(KEY), false);
+  assert.equal((await exportCacheMounts(store, options)).count, 1);
 });
 
 test('a device in a cache is left out', async (t) => {

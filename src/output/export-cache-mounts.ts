@@ -8,13 +8,13 @@ import { encodeJson } from '../oci/json.js';
 import { LAYOUT } from '../oci/layout.js';
 import { MEDIA_TYPE } from '../oci/media-types.js';
 import { WHITEOUT, type LayerDir, type LayerNode } from '../layer/types.js';
-import { ImageTree } from '../overlay/image-tree.js';
+import { ImageTree, type TreeNode } from '../overlay/image-tree.js';
 import { Overlay } from '../overlay/overlay.js';
 import type { CacheMountKey } from '../store/cache-mounts.js';
 import type { Store } from '../store/store.js';
 import { gzipStream } from '../tar/gzip.js';
 import { packLayer } from '../tar/pack.js';
-import type { ByteName } from '../util/byte-name.js';
+import { displayName, type ByteName } from '../util/byte-name.js';
 import { UserError } from '../util/errors.js';
 import {
   isDevice,
@@ -29,11 +29,21 @@ import { outputError } from './output-error.js';
 /** Caches hold archives for the most part: more effort gains next to nothing. */
 const LEVEL = 1;
 
+/** The bytes of a file. */
+export interface FileBytes {
+  readonly size: number;
+  read(into: Buffer, position: number): number;
+  nextData(position: number): number | undefined;
+  nextHole(position: number): number;
+}
+
 /** What to export. */
 export interface ExportCacheMounts {
   readonly dest: string;
   /** Those that the store does not have are left out. */
   readonly keys: readonly CacheMountKey[];
+  /** The ids of secrets that a file holds and must not. */
+  readonly secretsIn?: (file: FileBytes) => readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -50,17 +60,23 @@ export interface ExportedCacheMounts {
  */
 export async function exportCacheMounts(
   store: Store,
-  { dest, keys, signal }: ExportCacheMounts,
+  { dest, keys, secretsIn, signal }: ExportCacheMounts,
 ): Promise<ExportedCacheMounts> {
   try {
     assertOurs(dest);
     const blobs = path.join(dest, LAYOUT.blobs);
     fs.mkdirSync(blobs, { recursive: true });
+    // At once: what an interrupted export leaves is one of ours.
+    if (!fs.existsSync(path.join(dest, LAYOUT.index))) writeIndex(dest, []);
     const layers: Descriptor[] = [];
     for (const key of keys) {
       using lease = await store.cacheMounts.find(key, { signal });
       if (lease === undefined) continue;
-      const blob = await writeBlob(blobs, packCache(lease.dir, signal));
+      const secrets = (file: FileBytes, name: () => string): void => {
+        const [id] = secretsIn?.(file) ?? [];
+        if (id !== undefined) throw secretFound(key, id, name());
+      };
+      const blob = await writeBlob(blobs, packCache(lease.dir, secrets, signal));
       const mediaType = MEDIA_TYPE.ociLayerGzip;
       layers.push({ mediaType, ...blob, annotations: annotationsOf(key) });
     }
@@ -68,8 +84,7 @@ export async function exportCacheMounts(
     const document = encodeJson(cacheMountsManifest(config, layers));
     const manifest = writeBytes(blobs, MEDIA_TYPE.ociManifest, document);
     const entry = { ...manifest, artifactType: CACHE_MOUNTS_TYPE };
-    replaceFile(dest, LAYOUT.marker, encodeJson({ imageLayoutVersion: LAYOUT.version }));
-    replaceFile(dest, LAYOUT.index, encodeJson(ociIndex([entry])));
+    writeIndex(dest, [entry]);
     removeOthers(blobs, [config, manifest, ...layers]);
     return { count: layers.length, bytes: layers.reduce((sum, { size }) => sum + size, 0) };
   } catch (error) {
@@ -78,7 +93,11 @@ export async function exportCacheMounts(
 }
 
 /** A cache's files as the tar of one layer. */
-async function* packCache(dir: string, signal: AbortSignal): AsyncGenerator<Buffer> {
+async function* packCache(
+  dir: string,
+  check: (file: FileBytes, name: () => string) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   using overlay = Overlay.open({
     lowers: [{ kind: 'plain', dir }],
     layerDirOf: (id) => id,
@@ -86,10 +105,32 @@ async function* packCache(dir: string, signal: AbortSignal): AsyncGenerator<Buff
   });
   const tree = new ImageTree(overlay);
   const { root, sourceOf } = mergeTree(tree);
-  const contentOf = (file: Parameters<typeof sourceOf>[0]): AsyncIterable<Buffer> =>
-    tree.read(sourceOf(file));
+  const contentOf = (file: Parameters<typeof sourceOf>[0]): AsyncIterable<Buffer> => {
+    const node = sourceOf(file);
+    check(bytesOf(tree, node), () =>
+      displayName((tree.paths(node)[0] ?? []).join('/') as ByteName),
+    );
+    return tree.read(node);
+  };
   const kept = withoutDevices(root);
   yield* gzipStream(packLayer(kept, { contentOf, signal }), { level: LEVEL });
+}
+
+function bytesOf(tree: ImageTree, node: TreeNode): FileBytes {
+  const { size } = node;
+  return {
+    size,
+    read: (into, position) => tree.tree.contents.read(node, into, position),
+    nextData: (position) => (position < size ? position : undefined),
+    nextHole: () => size,
+  };
+}
+
+function secretFound({ id: cache }: CacheMountKey, id: string, name: string): UserError {
+  const message = `Cannot export cache "${cache}": secret "${id}" is in its file "${name}"`;
+  return new UserError('TSB_SECRET', message, {
+    hint: `Remove it: tsbuild prune --cache-mounts. If it has to go out: --allow-secret-in-layer=${id}`,
+  });
 }
 
 /** Devices do not work in a cache, and an import refuses them. */
@@ -139,6 +180,11 @@ function replaceFile(dir: string, name: string, bytes: Buffer): void {
   const temporary = path.join(dir, `.tmp-${randomBytes(8).toString('hex')}`);
   fs.writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o644, flush: true });
   fs.renameSync(temporary, path.join(dir, name));
+}
+
+function writeIndex(dest: string, entries: readonly Descriptor[]): void {
+  replaceFile(dest, LAYOUT.marker, encodeJson({ imageLayoutVersion: LAYOUT.version }));
+  replaceFile(dest, LAYOUT.index, encodeJson(ociIndex(entries)));
 }
 
 /** INVARIANT: everything in the directory is ours: {@link assertOurs} has seen to that. */

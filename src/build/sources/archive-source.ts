@@ -55,8 +55,7 @@ export async function spool(
   let size = 0;
   const handle = await fs.promises.open(file, 'wx', 0o600);
   try {
-    for await (const chunk of stream) {
-      signal.throwIfAborted();
+    for await (const chunk of untilAborted(stream, signal)) {
       size += chunk.length;
       if (size > limits.downloadBytesMax) throw tooLarge(limits.downloadBytesMax);
       hash.update(chunk);
@@ -70,6 +69,32 @@ export async function spool(
     fs.createReadStream(file, { highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>;
   const probe = { info: { size, kind: 'file' }, read } as const;
   return { isArchive: await isArchive(probe), size, digest: hash.digest('hex'), read };
+}
+
+/** A terminal may have nothing to say for ever: an abort does not wait for it. */
+async function* untilAborted(
+  stream: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  signal.throwIfAborted();
+  const iterator = stream[Symbol.asyncIterator]();
+  let abort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+  });
+  aborted.catch(() => undefined);
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), aborted]);
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', abort);
+    // Not awaited: it may come behind a read that never ends.
+    iterator.return?.().catch(() => undefined);
+  }
 }
 
 /** A file of a tree in the same terms. */

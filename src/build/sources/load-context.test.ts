@@ -83,6 +83,19 @@ test('what is neither archive nor Buildfile is refused', async (t) => {
   }
 });
 
+test('a build that waits for standard input can be interrupted', async (t) => {
+  const builds = await TestBuilds.create(t);
+  const stop = new AbortController();
+  const stdin = (async function* () {
+    yield Buffer.from('FROM');
+    await new Promise(() => undefined);
+  })();
+  setTimeout(() => stop.abort(new Error('stopped')), 50);
+  await assert.rejects(build(builds, '-', {}, { stdin, signal: stop.signal }), {
+    code: 'TSB_INTERRUPTED',
+  });
+});
+
 test('a Buildfile of a context from standard input is named by its path there', async (t) => {
   const builds = await TestBuilds.create(t);
   const files = [...FILES, { name: 'sub/Build', data: 'FROM scratch\nCOPY file /named\n' }];

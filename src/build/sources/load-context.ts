@@ -59,7 +59,8 @@ export async function loadContext(wish: ContextWish, deps: LoadDeps): Promise<Lo
   if (word.kind === 'directory') return await loadDirectory(word.path, wish, deps);
   const name = redactUrls(wish.context);
   const { progress } = deps.sources.deps;
-  const vertex = progress.add({ kind: 'context', name: `load build context ${name}` });
+  const shown = word.kind === 'stdin' ? 'from standard input' : name;
+  const vertex = progress.add({ kind: 'context', name: `load build context ${shown}` });
   return await progress.run(vertex, async (running) => {
     const fetched = await fetchContext(word, wish, { ...deps, running });
     const { layers } = fetched;

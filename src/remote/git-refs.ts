@@ -67,6 +67,9 @@ async function findRef(
   throw noSuchRef(url, all);
 }
 
+/** Narrower than what git takes: enough for the branch that HEAD points to. */
+const FULL_REF = /^refs\/heads\/(?!.*(?:\.\.|@\{|\/\/|\.lock$|\/$))[^\s\p{Cc}~^:?*[\\]+$/u;
+
 interface Listing {
   readonly ids: ReadonlyMap<string, string>;
   /** What HEAD points to. */
@@ -80,7 +83,9 @@ export function parseListing(text: string): Listing {
   for (const line of text.split('\n')) {
     const [value = '', name = ''] = line.split('\t');
     if (value.startsWith('ref: ')) {
-      if (name === 'HEAD') head = value.slice('ref: '.length);
+      const target = value.slice('ref: '.length);
+      // A server can say anything; this becomes an argument of git.
+      if (name === 'HEAD' && FULL_REF.test(target)) head = target;
     } else if (isCommitId(value) && name !== '') {
       ids.set(name, value.toLowerCase());
     }

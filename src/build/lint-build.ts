@@ -5,7 +5,7 @@ import { lintBuildfile, type LintInputs, type LintPlan, type LintResult } from '
 import type { IgnoreRules } from '../lint/instruction-rules.js';
 import type { BaseImage } from '../lint/stage-values.js';
 import type { ImageConfig } from '../oci/config.js';
-import type { Platform } from '../oci/platform.js';
+import { parsePlatform, type Platform, platformMatches } from '../oci/platform.js';
 import { type Reference, withDefaultTag } from '../oci/reference.js';
 import type { RegistryClient } from '../registry/client.js';
 import type { Store } from '../store/store.js';
@@ -147,19 +147,28 @@ const PROBE_NAME = 'tsbuild-probe-7f3a';
 
 async function storedBase(given: LintBuild, index: number): Promise<BaseImage | undefined> {
   const reference = referenceOf(given, index);
-  const record = reference && given.store.images.get(reference);
-  if (record === undefined) return undefined;
+  const platform = platformOf(given, index);
+  const record = reference && given.store.images.get(reference, platform);
+  // The image of another platform is not the one that the build takes.
+  if (record === undefined || !platformMatches(record.platform, platform)) return undefined;
   return await attempt(async () => baseOfConfig((await given.store.loadImage(record)).config));
 }
 
 async function remoteBase(given: LintBuild, index: number): Promise<BaseImage | undefined> {
   const reference = referenceOf(given, index);
   if (reference === undefined) return undefined;
-  const { platform, signal, registry } = given;
+  const { signal, registry } = given;
+  const platform = platformOf(given, index);
   return await attempt(async () => {
     const client = await registry();
     return baseOfConfig((await client.resolve(reference, { platform, signal })).config);
   });
+}
+
+/** The platform that FROM asks for, or the build's. */
+function platformOf({ plan, platform }: LintBuild, index: number): Platform {
+  const asked = plan.stages[index]?.platform;
+  return asked === undefined ? platform : parsePlatform(asked);
 }
 
 function referenceOf({ plan }: LintBuild, index: number): Reference | undefined {

@@ -83,11 +83,11 @@ async function configOf(session: Session, state: StageState): Promise<ImageConfi
       created: timeText(createdMs),
     });
   }
-  if (Object.keys(labels).length > 0) {
   if (session.options.platform !== undefined) {
     // As in BuildKit: what was asked for counts, whatever the base says.
     config = { ...config, ...shortPlatform(session.platform) };
   }
+  if (Object.keys(labels).length > 0) {
     config = editContainer(config, { Labels: { ...config.config?.Labels, ...labels } });
   }
   return { ...config, created: timeText(createdMs) };

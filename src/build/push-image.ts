@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.js';
 import type { Reference } from '../oci/reference.js';
-import { exportImage } from '../output/export-image.js';
+import { exportImage, type ExportedImage } from '../output/export-image.js';
+import type { PushableImage } from '../registry/push.js';
 import { assert } from '../util/assert.js';
 import type { StoredImage } from '../store/stored-image.js';
 import type { VertexId } from './events.js';
@@ -26,26 +27,33 @@ export async function pushFromStore(
     signal,
     onCompress: ({ digest }) => progress.debug(`compressing layer ${digest}`),
   });
-  const { config, layers, manifest, manifestBytes } = exported;
-  const openers = new Map([config, ...layers].map((blob) => [blob.descriptor.digest, blob.open]));
   const transfers = new TransferVertices(progress, { verb: 'upload', parent });
   try {
-    return await pushImage(
-      await registry(),
-      reference,
-      {
-        manifestBytes,
-        mediaType: manifest.mediaType,
-        blobs: [...layers, config].map(({ descriptor }) => descriptor),
-        open: ({ digest }) => {
-          const open = openers.get(digest);
-          assert(open !== undefined, 'only blobs of the image are pushed');
-          return open();
-        },
-      },
-      { signal, onProgress: (each) => transfers.update(each) },
-    );
+    return await pushImage(await registry(), reference, imageToPush(exported), {
+      signal,
+      onProgress: (each) => transfers.update(each),
+    });
   } finally {
     transfers.end();
   }
+}
+
+/** An image as the registry's client takes it. */
+export function imageToPush({
+  config,
+  layers,
+  manifest,
+  manifestBytes,
+}: ExportedImage): PushableImage {
+  const openers = new Map([config, ...layers].map((blob) => [blob.descriptor.digest, blob.open]));
+  return {
+    manifestBytes,
+    mediaType: manifest.mediaType,
+    blobs: [...layers, config].map(({ descriptor }) => descriptor),
+    open: ({ digest }) => {
+      const open = openers.get(digest);
+      assert(open !== undefined, 'only blobs of the image are pushed');
+      return open();
+    },
+  };
 }

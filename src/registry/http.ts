@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
-import { Agent, EnvHttpProxyAgent, request } from 'undici';
-import type { Dispatcher } from 'undici';
-import { UserError } from '../util/errors.js';
+import { request, type Dispatcher } from 'undici';
+import { HttpConnections } from '../util/http-connections.js';
 import type { RegistryLimits } from './limits.js';
 import { findNetworkError } from './network-error.js';
 import type { RegistryError } from './registry-error.js';
@@ -39,11 +38,11 @@ export interface HttpResponse {
  */
 export class Http implements AsyncDisposable {
   #limits: RegistryLimits;
-  #proxied: Dispatcher | undefined;
-  #direct: Dispatcher | undefined;
+  readonly #connections: HttpConnections;
 
   constructor(limits: RegistryLimits) {
     this.#limits = limits;
+    this.#connections = new HttpConnections(limits);
   }
 
   /** One attempt, no redirect followed. RegistryError TSB_NETWORK, or what `body` threw. */
@@ -61,7 +60,7 @@ export class Http implements AsyncDisposable {
     const sizeBytes = source?.size ?? (body as Buffer | undefined)?.length;
     try {
       const response = await request(url, {
-        dispatcher: this.#dispatcher(url),
+        dispatcher: this.#connections.for(url),
         method,
         headers: {
           ...headers,
@@ -86,20 +85,7 @@ export class Http implements AsyncDisposable {
 
   /** Cuts what is still under way. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#proxied?.destroy(), this.#direct?.destroy()]);
-  }
-
-  #dispatcher(url: URL): Dispatcher {
-    const options = { connect: { timeout: this.#limits.connectTimeoutMs } };
-    if (isLoopback(url)) return (this.#direct ??= new Agent(options));
-    try {
-      return (this.#proxied ??= new EnvHttpProxyAgent(options));
-    } catch {
-      // No cause: it would hold the proxy's password.
-      throw new UserError('TSB_NETWORK', 'Cannot use the proxy: its address is not a URL', {
-        hint: 'check HTTP_PROXY, HTTPS_PROXY and NO_PROXY',
-      });
-    }
+    await this.#connections[Symbol.asyncDispose]();
   }
 }
 
@@ -180,7 +166,3 @@ export async function discardBody({ body }: HttpResponse): Promise<void> {
 }
 
 const DISCARD_BYTES_MAX = 64 * 1024;
-
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(hostname);
-}

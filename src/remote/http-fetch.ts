@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dispatcher } from 'undici';
-import { Agent, EnvHttpProxyAgent, request } from 'undici';
+import { request, type Dispatcher } from 'undici';
 import { messageOf, UserError } from '../util/errors.js';
+import { HttpConnections } from '../util/http-connections.js';
 import { redactUrls } from '../util/redact.js';
 import type { HttpUrl } from './http-url.js';
 import { basicAuthorization } from './http-url.js';
@@ -54,11 +54,11 @@ class TransientError extends UserError {
 export class HttpClient implements AsyncDisposable {
   readonly #limits: RemoteLimits;
   readonly #userAgent: string;
-  #proxied: Dispatcher | undefined;
-  #direct: Dispatcher | undefined;
+  readonly #connections: HttpConnections;
 
   constructor({ limits, userAgent }: { limits: RemoteLimits; userAgent: string }) {
     this.#limits = limits;
+    this.#connections = new HttpConnections(limits);
     this.#userAgent = userAgent;
   }
 
@@ -80,7 +80,7 @@ export class HttpClient implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#proxied?.destroy(), this.#direct?.destroy()]);
+    await this.#connections[Symbol.asyncDispose]();
   }
 
   async #fetchAgain(fetch: HttpFetch, signal: AbortSignal): Promise<HttpOutcome> {
@@ -149,7 +149,7 @@ export class HttpClient implements AsyncDisposable {
   ): Promise<Dispatcher.ResponseData> {
     try {
       return await request(url, {
-        dispatcher: this.#dispatcher(url),
+        dispatcher: this.#connections.for(url),
         method: 'GET',
         // The bytes as they are kept: a checksum is of them.
         headers: { 'user-agent': this.#userAgent, 'accept-encoding': 'identity', ...headers },
@@ -160,19 +160,6 @@ export class HttpClient implements AsyncDisposable {
     } catch (error) {
       signal.throwIfAborted();
       throw connectionError(shown, error);
-    }
-  }
-
-  #dispatcher(url: URL): Dispatcher {
-    const options = { connect: { timeout: this.#limits.connectTimeoutMs } };
-    if (isLoopback(url)) return (this.#direct ??= new Agent(options));
-    try {
-      return (this.#proxied ??= new EnvHttpProxyAgent(options));
-    } catch {
-      // No cause: it would hold the proxy's password.
-      throw new UserError('TSB_NETWORK', 'Cannot use the proxy: its address is not a URL', {
-        hint: 'check HTTP_PROXY, HTTPS_PROXY and NO_PROXY',
-      });
     }
   }
 }
@@ -297,8 +284,4 @@ async function discard(body: Dispatcher.ResponseData['body']): Promise<void> {
 
 function one(value: string | string[] | undefined): string | undefined {
   return typeof value === 'string' ? value : value?.[0];
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d+){3}$/.test(hostname);
 }

@@ -327,7 +327,13 @@ test('commit() refuses directories that are nested beyond the depth of a layer',
 for (const [path, make] of [
   ['/lower/.wh.f', (sh: Shell) => sh.write('/lower/.wh.f', '')],
   ['/lower/.wh..wh..opq', (sh: Shell) => sh.mkdir('/lower/.wh..wh..opq')],
-  ['/new/.wh.f', (sh: Shell) => (sh.mkdir('/new'), sh.symlink('to', '/new/.wh.f'))],
+  [
+    '/new/.wh.f',
+    (sh: Shell) => {
+      sh.mkdir('/new');
+      sh.symlink('to', '/new/.wh.f');
+    },
+  ],
 ] as const) {
   test(`commit() refuses ${path}, a deletion in an archive`, (t) => {
     const fixture = new LayerFixture(t);

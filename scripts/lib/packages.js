@@ -20,6 +20,7 @@ const PACKAGE_OF = {
   podman: 'podman',
   python3: 'python3',
   skopeo: 'skopeo',
+  'ssh-agent': 'openssh-client',
   strace: 'strace',
   umoci: 'umoci',
   unshare: 'util-linux',
@@ -35,7 +36,7 @@ export const TEST_PROGRAMS = [
   ...QUICKSTART_PROGRAMS,
   ...['bzip2', 'busybox', 'crun', 'docker-registry', 'fuse-overlayfs', 'getcap', 'getfacl'],
   ...['getfattr', 'git'],
-  ...['podman', 'python3', 'skopeo', 'strace', 'umoci', 'xz', 'zstd'],
+  ...['podman', 'python3', 'skopeo', 'ssh-agent', 'strace', 'umoci', 'xz', 'zstd'],
   // The package fuse-native has binaries for x64 only.
   ...(process.arch === 'x64' ? ['libfuse.so.2'] : []),
 ];

@@ -258,9 +258,9 @@ function refusal(
   return new UserError('TSB_BUILD', message, status === 404 ? { hint: 'Check the URL' } : {});
 }
 
-/** Failures that no other try heals: names, certificates, and the caller's own. */
+/** Failures that no other try heals, or that took long: names, certificates, silent servers. */
 const FINAL_CODES =
-  /^(?:ENOTFOUND|CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|HPE_|UND_ERR_(?:INVALID|NOT_SUPPORTED|HEADERS_OVERFLOW))/;
+  /^(?:ENOTFOUND|CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|HPE_|UND_ERR_(?:INVALID|NOT_SUPPORTED|HEADERS_(?:OVERFLOW|TIMEOUT)))/;
 
 function connectionError(shown: string, error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof UserError) return error;
@@ -268,7 +268,9 @@ function connectionError(shown: string, error: unknown): unknown {
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error;
   const code = inner instanceof Error && 'code' in inner ? String(inner.code) : '';
   if (code === '') return error;
-  const message = `Cannot fetch "${shown}": ${redactUrls(messageOf(inner) || code)}`;
+  const isSilent = code === 'UND_ERR_HEADERS_TIMEOUT';
+  const found = isSilent ? 'the server does not answer' : redactUrls(messageOf(inner) || code);
+  const message = `Cannot fetch "${shown}": ${found}`;
   if (!FINAL_CODES.test(code)) return new TransientError(message, { cause: error });
   const isTrust = /SELF_SIGNED|DEPTH_ZERO|UNABLE_TO/.test(code);
   return new UserError('TSB_NETWORK', message, {

@@ -23,7 +23,7 @@ const HOSTILE_32: readonly [number, ...number[]] = [
 ];
 const NAMES: readonly [string, ...string[]] = ['a', 'b', 'c', 'dir', 'f', 'lower', 'link', 'x.y'];
 const HOSTILE_NAMES: readonly [string, ...string[]] = [
-  ...(['', '.', '..', '/', 'a/b', '../../etc/passwd', 'a\0b', '\xff\xfe', '.wh.a'] as const),
+  ...(['', '.', '..', '/', 'a/b', '../../etc/passwd', 'a\0b', '\xff\xfe'] as const),
   ...['n'.repeat(255), 'n'.repeat(256), 'n'.repeat(5000)],
 ];
 const XATTRS: readonly [string, ...string[]] = [

@@ -1,9 +1,8 @@
 import { EXIT } from '../src/util/error-codes.js';
 import { messageOf, type SourceRange, UserError } from '../src/util/errors.js';
 import type { BuildDeps, BuildfileInput } from '../src/build/options.js';
-import type { CheckOptions } from '../src/build/check.js';
+import type { CheckOptions, CheckResult } from '../src/build/check.js';
 import { checkBuild, outlineBuild, targetsOf } from '../src/build/check.js';
-import type { LintResult } from '../src/lint/lint.js';
 import type { LintWarning } from '../src/lint/report.js';
 import { LINT_RULES } from '../src/lint/rules.js';
 import type { Call } from './build-options/call.js';
@@ -67,12 +66,12 @@ async function runCheck({
   const sources = [
     { filename: buildfile.path ?? STDIN_NAME, language: 'Dockerfile', data: encoded(buildfile) },
   ];
-  const { warnings, unknown, unsettled, failure } = await checked(options, deps);
+  const { warnings, notes, unsettled, failure } = await checked(options, deps);
   if (failure !== undefined && !isJson) {
     print(warningLines(warnings, buildfile));
     throw failure;
   }
-  for (const { message, hint } of unknown) warn(`note: ${message}: ${hint}`);
+  for (const { message, hint } of notes) warn(`note: ${message}: ${hint}`);
   for (const image of new Set(unsettled.map((each) => each.image))) {
     warn(`note: the base image "${image}" cannot be had: what it sets is not checked`);
   }
@@ -85,34 +84,43 @@ async function runCheck({
   return warnings.length === 0 && failure === undefined ? EXIT.ok : EXIT.failed;
 }
 
-type Checked = Pick<LintResult, 'warnings' | 'unknown' | 'unsettled'> & {
+/** A warning of a rule; or of the parser, which has no rules. */
+type CheckWarning = Pick<LintWarning, 'message' | 'source'> &
+  Partial<Pick<LintWarning, 'rule' | 'hint'>>;
+
+type Checked = Pick<CheckResult, 'notes' | 'unsettled'> & {
+  readonly warnings: readonly CheckWarning[];
   readonly failure: UserError | undefined;
 };
 
 /** What the checks find; what cannot be parsed or planned is a failure like any other. */
 async function checked(...args: Parameters<typeof checkBuild>): Promise<Checked> {
   try {
-    return await checkBuild(...args);
+    const result = await checkBuild(...args);
+    const { warnings, formWarnings, notes, unknown } = result;
+    const all = [...warnings, ...formWarnings];
+    all.sort((a, b) => a.source.startLine - b.source.startLine);
+    return { ...result, warnings: all, notes: [...notes, ...unknown] };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    return { warnings: [], unknown: [], unsettled: [], failure: error };
+    return { warnings: [], notes: [], unsettled: [], failure: error };
   }
 }
 
 function warningLines(
-  warnings: readonly LintWarning[],
+  warnings: readonly CheckWarning[],
   { text }: Pick<BuildfileInput, 'text'>,
 ): string[] {
   return warnings.flatMap(({ rule, message, hint, source }) => [
-    `warning: ${rule}: ${message}`,
+    `warning: ${rule === undefined ? '' : `${rule}: `}${message}`,
     formatPosition(source),
     ...snippet(source, text),
-    `hint: ${hint}`,
+    ...(hint === undefined ? [] : [`hint: ${hint}`]),
     '',
   ]);
 }
 
-function checkedLine(warnings: readonly LintWarning[], { path }: BuildfileInput): string {
+function checkedLine(warnings: readonly CheckWarning[], { path }: BuildfileInput): string {
   const count = warnings.length;
   const found = count === 0 ? 'no warning' : count === 1 ? '1 warning' : `${count} warnings`;
   return `Checked ${path ?? 'standard input'}: ${found}`;
@@ -183,9 +191,16 @@ function encoded({ text }: BuildfileInput): string {
   return Buffer.from(text).toString('base64');
 }
 
-function warningJson({ rule, message, hint, source }: LintWarning): object {
-  const { description } = LINT_RULES[rule];
-  return { ruleName: rule, description, detail: message, hint, location: locationJson(source) };
+/** What has no rule has an empty name of one. */
+function warningJson({ rule, message, hint, source }: CheckWarning): object {
+  const description = rule === undefined ? message : LINT_RULES[rule].description;
+  return {
+    ruleName: rule ?? '',
+    description,
+    detail: message,
+    hint,
+    location: locationJson(source),
+  };
 }
 
 function targetJson({ name, isDefault, description, base, platform, line }: Target): object {

@@ -80,6 +80,23 @@ Checked ${file}: 3 warnings
     assert.equal(exitCode, 1);
   });
 
+  test('--check shows what the parser warns of, as a build does', async () => {
+    const file = join(context, 'array');
+    writeFileSync(file, 'FROM scratch\nENTRYPOINT ["a" "b"]\n');
+    const text = await run('--check', '-f', file);
+    assert.match(
+      text.stdout,
+      /^warning: ENTRYPOINT looks like a JSON array and is not one[^]*: 1 warning\n$/,
+    );
+    assert.equal(text.exitCode, 1);
+    const json = await run('--call=check,format=json', '-f', file);
+    const { warnings } = JSON.parse(json.stdout) as { warnings: Record<string, unknown>[] };
+    assert.deepEqual(
+      warnings.map(({ ruleName, location }) => [ruleName, location]),
+      [['', { ranges: [{ start: { line: 2 }, end: { line: 2 } }] }]],
+    );
+  });
+
   test('--check exits with 0 where there is nothing to say', async () => {
     const { stdout, exitCode } = await run('--check', '-f', join(context, 'clean'));
     assert.equal(stdout, `Checked ${join(context, 'clean')}: no warning\n`);

@@ -1,8 +1,9 @@
+import type { BuildfileWarning } from '../dockerfile/ast.js';
 import { parseBuildfile } from '../dockerfile/buildfile.js';
 import type { LintResult } from '../lint/lint.js';
 import { listTargets, type Outline, outlineOf, type TargetInfo } from '../lint/outline.js';
 import { hostPlatform } from '../oci/platform.js';
-import { ignoreRules, lintBuild } from './lint-build.js';
+import { builtinWarnings, ignoreRules, lintBuild } from './lint-build.js';
 import type { IgnoreMatcher } from '../dockerfile/ignore.js';
 import type { Store } from '../store/store.js';
 import { Cleanup } from '../util/cleanup.js';
@@ -45,6 +46,14 @@ export async function readCheckOptions(
   return { ...options, context: name, buildfile, ignore: files.ignore };
 }
 
+/** What the checks find, and what a build warns of besides. */
+export interface CheckResult extends LintResult {
+  /** Of the form of the file: they have no rule, and cannot be skipped. */
+  readonly formWarnings: readonly BuildfileWarning[];
+  /** Of build arguments. */
+  readonly notes: readonly { readonly message: string; readonly hint: string }[];
+}
+
 /**
  * Checks a Buildfile and builds nothing: all stages, or with a target those that it needs. Throws
  * UserError for what a build would refuse before its first step.
@@ -52,7 +61,7 @@ export async function readCheckOptions(
 export async function checkBuild(
   options: CheckOptions,
   { store, registry, signal }: Pick<BuildDeps, 'store' | 'registry' | 'signal'>,
-): Promise<LintResult> {
+): Promise<CheckResult> {
   const { buildfile, predefined, platform } = read(options);
   const { target, buildArgs, pull } = options;
   const contexts = new NamedContexts(options.namedContexts ?? {});
@@ -64,7 +73,9 @@ export async function checkBuild(
     ignore,
     ...(target !== undefined && { stages: plan.needed }),
   };
-  return await lintBuild({ buildfile, plan, inputs, platform, pull, store, registry, signal });
+  const build = { buildfile, plan, inputs, platform, pull, store, registry, signal };
+  const result = await lintBuild(build);
+  return { ...result, formWarnings: buildfile.warnings, notes: builtinWarnings(buildArgs) };
 }
 
 /** What a target takes: arguments, secrets, keys. */

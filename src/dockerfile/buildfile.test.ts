@@ -176,6 +176,10 @@ for (const [text, message, line] of REFUSED) {
 const HINTS: readonly (readonly [text: string, hint: string])[] = [
   ['FROM a\nRUM b', 'Did you mean RUN?'],
   ['FROM a\ncopi b c', 'Did you mean COPY?'],
+  ['FROM a\nRNU x', 'Did you mean RUN?'],
+  ['FROM a\nxyzzy b', 'Put a \\ at the end of the line before, if this continues it'],
+  ['FROM a\nONBUILD xyzzy b', 'Write ONBUILD INSTRUCTION, for example ONBUILD RUN make'],
+  ['FROM a\nONBUILD RNU b', 'Did you mean RUN?'],
   ['FROM a\nRUN --netwrok=none b', 'Did you mean --network?'],
   ['FROM a\nFROM', 'Write FROM IMAGE [AS NAME]'],
 ];
@@ -232,6 +236,16 @@ const WARNED: readonly (readonly [text: string, warnings: readonly string[]])[] 
     ['--exclude=$b is taken as it is written: variables are not expanded in it'],
   ],
   ["FROM a\nCMD ['b']", ['CMD looks like a JSON array and is not one: the shell will run it']],
+  ["FROM a\nRUN ['b', 'c']", ['RUN looks like a JSON array and is not one: the shell will run it']],
+  [
+    "FROM a\nRUN [ 'b', 'c' ]",
+    ['RUN looks like a JSON array and is not one: the shell will run it'],
+  ],
+  [
+    'FROM a\nONBUILD CMD ["b" "c"]',
+    ['CMD looks like a JSON array and is not one: the shell will run it'],
+  ],
+  ['FROM a\nRUN [ "$b" = \'c\' ] && d', []],
 ];
 
 for (const [text, warnings] of WARNED) {

@@ -2,12 +2,12 @@ import { UserError } from '../util/errors.js';
 import type {
   ArgInstruction,
   Buildfile,
-  BuildfileWarning,
   CopyInstruction,
   FromInstruction,
   Instruction,
   Stage,
 } from './ast.js';
+import { warnOfForm } from './form-warnings.js';
 import { parseInstruction } from './instructions.js';
 import { readLogicalLines } from './lines.js';
 import { sourceOf } from './locate.js';
@@ -136,35 +136,4 @@ function checkCopySource(
       source: sourceOf(instruction, { text: `--from=${from}` }),
     },
   );
-}
-
-function warnOfForm(instruction: Instruction): BuildfileWarning[] {
-  return [...warnOfShellForm(instruction), ...warnOfExclude(instruction)];
-}
-
-/** BuildKit takes the pattern as it is written: its result is kept, but not in silence. */
-function warnOfExclude(instruction: Instruction): BuildfileWarning[] {
-  const { kind } = instruction;
-  if (kind !== 'copy' && kind !== 'add') return [];
-  const written = instruction.excludes.filter((pattern) => /\$[{\w]/.test(pattern));
-  return written.map((pattern) => ({
-    message: `--exclude=${pattern} is taken as it is written: variables are not expanded in it`,
-    hint: 'Write the pattern out',
-    source: sourceOf(instruction, { text: pattern }),
-  }));
-}
-
-/** `CMD ['sh']` is a shell command named `['sh']`, which nobody wants. */
-function warnOfShellForm(instruction: Instruction): BuildfileWarning[] {
-  const { kind, source } = instruction;
-  if (kind !== 'cmd' && kind !== 'entrypoint') return [];
-  const { command } = instruction;
-  if (command.form !== 'shell' || !command.command.startsWith('[')) return [];
-  return [
-    {
-      message: `${kind.toUpperCase()} looks like a JSON array and is not one: the shell will run it`,
-      hint: 'Use double quotes in JSON arrays',
-      source,
-    },
-  ];
 }

@@ -58,14 +58,24 @@ const PARSERS: Readonly<Record<string, (request: Request) => AnyInstruction>> = 
 const NOT_IN_ONBUILD: readonly string[] = ['ONBUILD', 'FROM', 'MAINTAINER'];
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/;
 
-/** Parses one logical line. Throws TSB_PARSE with the line's position. */
-export function parseInstruction(line: LogicalLine, escape: EscapeToken): AnyInstruction {
+const CONTINUE_HINT = 'Put a \\ at the end of the line before, if this continues it';
+const ONBUILD_HINT = 'Write ONBUILD INSTRUCTION, for example ONBUILD RUN make';
+
+/**
+ * Parses one logical line. Throws TSB_PARSE with the line's position. `unknownHint`: for a keyword
+ * that is near to none.
+ */
+export function parseInstruction(
+  line: LogicalLine,
+  escape: EscapeToken,
+  unknownHint: string = CONTINUE_HINT,
+): AnyInstruction {
   const { keyword, flags, rest } = splitLine(line.original, escape);
   const upper = keyword.toUpperCase();
   const { heredocs } = line;
   try {
     const parse = Object.hasOwn(PARSERS, upper) ? PARSERS[upper] : undefined;
-    if (parse === undefined) throw unknownInstruction(keyword);
+    if (parse === undefined) throw unknownInstruction(keyword, unknownHint);
     return parse({ keyword: upper, flags, rest, heredocs, line, escape });
   } catch (error) {
     throw placed(error, line);
@@ -86,22 +96,19 @@ export function parseTrigger(expression: string, image: string): Instruction {
     );
   }
   refuseAsTrigger(line);
-  const instruction = parseInstruction(line, '\\');
+  const instruction = parseInstruction(line, '\\', ONBUILD_HINT);
   assert(instruction.kind !== 'from', 'FROM was refused as a trigger');
   return instruction;
 }
 
-function unknownInstruction(keyword: string): UserError {
+function unknownInstruction(keyword: string, otherwise: string): UserError {
   const near = suggest(keyword, Object.keys(PARSERS));
   return new PartError(
     'TSB_PARSE',
     `Cannot parse "${keyword}": found an unknown instruction, want one like RUN or COPY`,
     {
       part: { text: keyword },
-      hint:
-        near === undefined
-          ? 'Put a \\ at the end of the line before, if this continues it'
-          : `Did you mean ${near}?`,
+      hint: near === undefined ? otherwise : `Did you mean ${near}?`,
     },
   );
 }
@@ -142,7 +149,7 @@ function parseOnbuild(request: Request): OnbuildInstruction {
   const text = requireRest(request, 'ONBUILD INSTRUCTION');
   const line = inner(request.line, text);
   refuseAsTrigger(line);
-  const trigger = parseInstruction(line, request.escape);
+  const trigger = parseInstruction(line, request.escape, ONBUILD_HINT);
   assert(trigger.kind !== 'from', 'FROM was refused as a trigger');
   const bodies = request.heredocs.map(({ content, name }) => `\n${content}${name}`);
   return { kind: 'onbuild', ...baseOf(request), expression: text + bodies.join(''), trigger };

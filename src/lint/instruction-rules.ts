@@ -1,6 +1,7 @@
 /* Rules of the instructions of a stage, one after the other. */
 import path from 'node:path';
 import type { Instruction } from '../dockerfile/ast.js';
+import { isBrokenArray } from '../dockerfile/form-warnings.js';
 import { splitBlanks } from '../dockerfile/parser.js';
 import { parsePortSpec } from '../dockerfile/ports.js';
 import { suggest } from '../util/suggest.js';
@@ -90,7 +91,9 @@ export function checkInstruction(
   switch (instruction.kind) {
     case 'cmd':
     case 'entrypoint':
-      if (instruction.command.form === 'shell' && !facts.hasShell) warnOfShellForm(written, report);
+      // The parser has warned of a broken array.
+      if (instruction.command.form !== 'shell' || isBrokenArray(written)) return;
+      if (!facts.hasShell) warnOfShellForm(written, report);
       return;
     case 'shell':
       facts.hasShell = true;

@@ -73,6 +73,7 @@ const CASES: Readonly<Record<LintRuleName, readonly Case[]>> = {
     ['FROM a\nCMD b', 'JSONArgsRecommended:2'],
     ['FROM a\nENTRYPOINT b c', 'JSONArgsRecommended:2'],
     ['FROM a\nCMD ["b"]\nENTRYPOINT []'],
+    ['FROM a\nCMD ["b" "c"]'],
     ['FROM a\nSHELL ["/bin/bash", "-c"]\nCMD b'],
     ['FROM a AS b\nSHELL ["/bin/bash", "-c"]\nFROM b\nCMD c'],
   ],

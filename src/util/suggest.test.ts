@@ -9,6 +9,8 @@ const CASES: [string, string | undefined][] = [
   ['buidl', 'build'],
   ['puhs', 'push'],
   ['rn', 'run'],
+  ['rnu', 'run'],
+  ['urn', 'run'],
   ['imag', 'images'],
   ['r', undefined],
   ['frobnicate', undefined],

@@ -1,8 +1,12 @@
 /** Edits beyond which two words are not taken for the same one misspelt. */
 const DISTANCE_MAX = 2;
 
-/** The number of insertions, removals and replacements that turn `a` into `b`. */
+/**
+ * The number of insertions, removals, replacements and swaps of neighbours that turn `a` into `b`;
+ * what was swapped is not edited again.
+ */
 function editDistance(a: string, b: string): number {
+  let above2: readonly number[] = [];
   let above = Array.from({ length: b.length + 1 }, (_, column) => column);
   for (let row = 1; row <= a.length; row++) {
     const current = [row];
@@ -10,8 +14,11 @@ function editDistance(a: string, b: string): number {
       const replaced = (above[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
       const inserted = (current[column - 1] ?? 0) + 1;
       const removed = (above[column] ?? 0) + 1;
-      current.push(Math.min(replaced, inserted, removed));
+      const isSwap = a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      const swapped = isSwap ? (above2[column - 2] ?? Infinity) + 1 : Infinity;
+      current.push(Math.min(replaced, inserted, removed, swapped));
     }
+    above2 = above;
     above = current;
   }
   return above[b.length] ?? 0;

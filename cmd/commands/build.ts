@@ -14,6 +14,7 @@ import { REPORT_OPTIONS } from '../build-options/report.js';
 import { RUN_OPTIONS, runOptions } from '../build-options/run.js';
 import { SANDBOX_OPTIONS, sandboxOptions } from '../build-options/sandbox.js';
 import { SCOPE_OPTIONS, scopeOptions } from '../build-options/scope.js';
+import { isStdinPath, readSecretPipes } from '../build-options/secret-pipe.js';
 import { assertContext, STDIN_NAME } from '../buildfile.js';
 import { defineCommand, word, type Command, type CommandContext, type Parsed } from '../command.js';
 import { metadataOf } from '../metadata.js';
@@ -41,17 +42,39 @@ type Options = Parsed<typeof OPTIONS>;
 async function buildOptionsOf(
   context: string,
   options: Options,
-  env: NodeJS.ProcessEnv,
+  caller: Pick<CommandContext, 'env' | 'signal'>,
 ): Promise<BuildOptions> {
   return {
     ...(await imageOptions(options)),
-    ...scopeOptions(options, env),
+    ...scopeOptions(options, caller.env),
     ...cacheOptions(options),
     ...runOptions(options),
-    ...sandboxOptions(options, env),
     // Last: what is wrong with a flag is said before a file is looked for.
+    ...(await givenOptions(context, options, caller)),
+  };
+}
+
+/** What is read: secrets out of pipes, the Buildfile. */
+async function givenOptions(
+  context: string,
+  options: Options,
+  { env, signal }: Pick<CommandContext, 'env' | 'signal'>,
+): Promise<
+  Pick<BuildOptions, keyof Awaited<ReturnType<typeof inputOptions>> | 'runs' | 'allowSecretInLayer'>
+> {
+  const sandbox = sandboxOptions(options, env);
+  const stdinReader = stdinReaderOf(context, options.file);
+  const secrets = await readSecretPipes(sandbox.runs?.secrets ?? [], { signal, stdinReader });
+  return {
+    ...sandbox,
+    runs: { ...sandbox.runs, secrets },
     ...(await inputOptions(options, context)),
   };
+}
+
+function stdinReaderOf(context: string, file = ''): string | undefined {
+  if (context === STDIN_NAME) return 'the context';
+  return file === STDIN_NAME || isStdinPath(file) ? 'the Buildfile' : undefined;
 }
 
 /** Tells the user, and the programs that asked for files, what was built. */
@@ -81,10 +104,9 @@ async function answer(
   context: CommandContext,
 ): Promise<number> {
   const asked = {
-    ...(await inputOptions(options, directory)),
     ...scopeOptions(options, context.env),
     ...cacheOptions(options),
-    ...sandboxOptions(options, context.env),
+    ...(await givenOptions(directory, options, context)),
   };
   await using store = await openStore(context);
   await using cleanup = new Cleanup();
@@ -126,7 +148,7 @@ export const buildCommand: Command = defineCommand({
     const call = callOptions(options);
     if (call !== undefined) return await answer(call, { directory, options }, context);
     const { privileged } = await enterNamespaces();
-    const given = await buildOptionsOf(directory, options, context.env);
+    const given = await buildOptionsOf(directory, options, context);
     const buildOptions = { ...given, privileged };
     for (const file of [options.iidfile, options['metadata-file']]) {
       if (file !== undefined) prepareReport(file);

@@ -6,10 +6,10 @@ import { hasCode, messageOf, UserError } from '../util/errors.js';
 /** Of one secret; BuildKit's limit. */
 export const SECRET_BYTES_MAX: number = 500 * 1024;
 
-/** Where a secret is: in a file that is read when it is needed, or given as it is. */
+/** Where a secret is: in a regular file that is read when it is needed, or given as it is. */
 export type SecretSource =
   | { readonly id: string; readonly kind: 'file'; readonly path: string }
-  | { readonly id: string; readonly kind: 'value'; readonly value: string };
+  | { readonly id: string; readonly kind: 'value'; readonly value: string | Buffer };
 
 /** A secret that was read. */
 export interface LoadedSecret {
@@ -61,7 +61,7 @@ export class SecretStore {
       source.kind === 'value'
         ? { id, bytes: Buffer.from(source.value), state: undefined }
         : readSecret(source);
-    if (loaded.bytes.length > SECRET_BYTES_MAX) throw tooLarge(id);
+    if (loaded.bytes.length > SECRET_BYTES_MAX) throw secretTooLarge(id);
     this.#loaded.set(id, loaded);
     return loaded;
   }
@@ -85,7 +85,8 @@ function readSecret({ id, path }: Extract<SecretSource, { kind: 'file' }>): Load
   }
 }
 
-function tooLarge(id: string): UserError {
+/** The error TSB_LIMIT for a secret of more than {@link SECRET_BYTES_MAX}. */
+export function secretTooLarge(id: string): UserError {
   const message = `Cannot use secret "${id}": found more than ${SECRET_BYTES_MAX} bytes`;
   return new UserError('TSB_LIMIT', message);
 }

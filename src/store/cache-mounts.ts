@@ -94,6 +94,12 @@ export class CacheMountStore {
     });
   }
 
+  /** Homes of caches that nobody can name any more: somebody's removal of them failed halfway. */
+  listLeftovers(): string[] {
+    const homes = fs.readdirSync(this.#root).map((name) => path.join(this.#root, name));
+    return homes.filter((home) => readKey(home) === undefined);
+  }
+
   /**
    * Removes a cache. INVARIANT: nobody else has the store open. Files that belong to other ids of
    * a user namespace can be removed from within it only.

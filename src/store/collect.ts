@@ -43,6 +43,7 @@ export interface PruneReport {
 
 /** A cache mount that was removed, or would be. */
 export interface PrunedCacheMount {
+  /** What is left of one whose id is not known: the name of its directory. */
   readonly id: string;
   readonly bytes: number;
 }
@@ -141,7 +142,7 @@ function removeLeftovers(paths: StorePaths): void {
   }
 }
 
-/** Removes the cache mounts that were not used for so long; undefined: all of them. */
+/** Removes the cache mounts that were not used for so long (undefined: all), and leftovers. */
 function collectCacheMounts(
   store: Store,
   { cacheMounts = false, dryRun = false, cacheAgeMs, nowMs = Date.now() }: PruneOptions,
@@ -150,11 +151,17 @@ function collectCacheMounts(
   const old = store.cacheMounts
     .list()
     .filter(({ usedMs }) => cacheAgeMs === undefined || usedMs < nowMs - cacheAgeMs);
-  return old.map(({ key, dirs }) => {
+  const leftovers = store.cacheMounts.listLeftovers().map((home) => {
+    const bytes = diskBytes(home);
+    if (!dryRun) fs.rmSync(home, { recursive: true, force: true });
+    return { id: path.basename(home), bytes };
+  });
+  const removed = old.map(({ key, dirs }) => {
     const bytes = dirs.reduce((sum, dir) => sum + diskBytes(dir), 0);
     if (!dryRun) store.cacheMounts.remove(key);
     return { id: key.id, bytes };
   });
+  return [...removed, ...leftovers];
 }
 
 /**

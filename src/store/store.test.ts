@@ -330,6 +330,22 @@ test('prune() keeps what images and cache records need, through content referenc
   assert.deepEqual(fs.readdirSync(path.join(root, 'diffids')), []);
 });
 
+test('prune() removes what is left of cache mounts without a key', async () => {
+  using store = await Store.open(freshRoot());
+  const home = path.join(store.root, 'cache-mounts', 'ab12');
+  fs.mkdirSync(path.join(home, '0/sub'), { recursive: true });
+  fs.writeFileSync(path.join(home, '0/sub/file'), 'left');
+  assert.deepEqual((await store.prune()).cacheMounts, []);
+  const options = { cacheMounts: true, cacheAgeMs: 1_000_000 };
+  for (const dryRun of [true, false]) {
+    assert.ok(fs.existsSync(home));
+    const [found, ...others] = (await store.prune({ ...options, dryRun })).cacheMounts;
+    assert.deepEqual([found?.id, others], ['ab12', []]);
+    assert.ok((found?.bytes ?? 0) >= 4096);
+  }
+  assert.ok(!fs.existsSync(home));
+});
+
 test('prune() drops old cache records', async () => {
   using store = await Store.open(freshRoot());
   await store.cacheRecords.put('ab'.repeat(32), {});

@@ -62,13 +62,14 @@ class Place {
     if (user !== undefined) execFileSync('chown', ['-R', user, this.dir]);
   }
 
-  start(lines: readonly string[], args: readonly string[] = []): RunningTsbuild {
+  start(lines: readonly string[], args: readonly string[] = [], input = ''): RunningTsbuild {
     const file = join(this.dir, `Buildfile-${++this.#serial}`);
     writeFileSync(file, [...HEAD, ...lines, ''].join('\n'));
     const log = ['--log-level', 'trace', '--log-file', join(this.written, 'log')];
     return startTsbuild(['build', ...log, '-f', file, ...args, this.#given], {
       root: join(this.written, 'store'),
       env: { TMPDIR: join(this.written, 'tmp') },
+      input,
       ...(this.user !== undefined && { user: this.user }),
     });
   }
@@ -125,6 +126,17 @@ for (const who of ['root', 'an ordinary user'] as const) {
         .join('');
       assert.match(said, /\*\*\*\n/);
       assert.match(said, /Max core file size +1 /);
+      place.assertClean();
+    });
+
+    test('come from standard input', async (t) => {
+      if (!requires(t, ...NEEDS)) return;
+      const args = ['--secret', 'id=token,src=/dev/stdin'];
+      const lines = [`${RUN} [ -n "$TOKEN" ] && ${B} cat /t`];
+      const { exitCode, stderr } = await place.start(lines, args, `${TOKEN}\n`).done;
+      assert.equal(exitCode, 0, stderr);
+      assert.match(stderr, /\*\*\*\n/);
+      assertHidden(stderr);
       place.assertClean();
     });
 

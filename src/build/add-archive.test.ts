@@ -179,6 +179,11 @@ const HOSTILE: readonly (readonly [name: string, entries: ArchiveEntry[], messag
     [{ name: 'f', size: 1_000_000 }],
     /Cannot unpack "data": Unexpected end/,
   ],
+  [
+    'too long a name',
+    [{ name: 'x', pax: { path: Buffer.from('n'.repeat(300)) } }],
+    /"n{80}…": found a name of 300 bytes/,
+  ],
   ['a name of a whiteout', [{ name: '.wh.x', data: 'x' }], /".wh.x": found ".wh."/],
   ['a name of a whiteout above', [{ name: 'a/.wh..wh..opq/x', data: 'x' }], /means a deletion/],
   ['a hard link out', [{ name: 'h', typeflag: '1', linkname: '../etc/passwd' }], /it leads out/],

@@ -11,6 +11,7 @@ import type { TarItem } from '../tar/reader.js';
 import { readEntries } from '../tar/reader.js';
 import type { ByteName } from '../util/byte-name.js';
 import { byteNameOf, displayName } from '../util/byte-name.js';
+import type { ErrorCode } from '../util/error-codes.js';
 import { hasCode, UserError } from '../util/errors.js';
 import type { CopyTarget } from './copy-apply.js';
 import { findNode, makeDirectory, newDirectoryMeta, refuseWhiteoutName } from './copy-apply.js';
@@ -23,6 +24,9 @@ export interface ArchiveProbe {
   /** The bytes from the first on, each time. */
   readonly read: () => AsyncIterable<Buffer>;
 }
+
+/** Of the path of an entry, in a message. */
+const SHOWN_BYTES_MAX = 80;
 
 /** Programs for what Node cannot decompress: the command, and the package that brings it. */
 const PROGRAMS: Partial<Record<Compression, readonly [command: string, debian: string]>> = {
@@ -93,7 +97,11 @@ class Unpacker {
     const names = partsOf(entry.path);
     const name = names.pop();
     if (name === undefined) return;
-    for (const each of [...names, name]) refuseWhiteoutName(each, displayName(entry.path));
+    for (const each of [...names, name]) {
+      refuseWhiteoutName(each, displayName(entry.path));
+      refuseLong('nameBytesMax', each, entry.path);
+    }
+    if (entry.type === 'symlink') refuseLong('linkTargetBytesMax', entry.linkname, entry.path);
     const parent = this.#implied(names);
     if (entry.type === 'link') {
       this.#link(parent, name, entry);
@@ -170,6 +178,43 @@ class Unpacker {
       ...this.#target.changes.owner,
     };
   }
+}
+
+/** The limits are the kernel's own: it has no such file. */
+function refuseLong(
+  limit: 'nameBytesMax' | 'linkTargetBytesMax',
+  found: ByteName,
+  path: ByteName,
+): void {
+  const max = TAR_LIMITS[limit];
+  if (found.length <= max) return;
+  const shown = path.length > SHOWN_BYTES_MAX ? `${displayName(cut(path))}…` : displayName(path);
+  const what = limit === 'nameBytesMax' ? 'a name' : 'a link target';
+  const message = `Cannot unpack "${shown}": found ${what} of ${found.length} bytes, want at most ${max}`;
+  throw new UserError('TSB_LIMIT', message);
+}
+
+function cut(path: ByteName): ByteName {
+  return path.slice(0, SHOWN_BYTES_MAX) as ByteName;
+}
+
+/**
+ * Says of an error of {@link addArchive} which archive it is. `code` is for damage, with a hint
+ * where there is something else to do with the file.
+ */
+export function archiveError(
+  error: unknown,
+  { what, code, hint }: { what: string; code: ErrorCode; hint?: string },
+): unknown {
+  const prefix = /^Cannot unpack (?:layer|archive): /;
+  if (!(error instanceof UserError) || !prefix.test(error.message)) return error;
+  const isDamage = error.code === 'TSB_LAYER_INVALID';
+  const advice = error.hint ?? (isDamage ? hint : undefined);
+  const message = error.message.replace(prefix, () => `Cannot unpack ${what}: `);
+  return new UserError(isDamage ? code : error.code, message, {
+    ...(advice !== undefined && { hint: advice }),
+    cause: error,
+  });
 }
 
 /** The components of an archive's path, cleaned; a leading slash means nothing. */

@@ -5,10 +5,8 @@ import { Copier } from './copy-apply.js';
 import type { Match, SourceFiles } from './copy-source.js';
 import type { ModeChange } from './file-mode.js';
 import type { ArchiveProbe } from './add-archive.js';
-import { addArchive, isArchive } from './add-archive.js';
-import type { ByteName } from '../util/byte-name.js';
+import { addArchive, archiveError, isArchive } from './add-archive.js';
 import { displayName } from '../util/byte-name.js';
-import { UserError } from '../util/errors.js';
 
 /** Sources of one COPY or ADD that come from the same place, gathered. */
 export interface CopyGroup {
@@ -61,7 +59,11 @@ export async function gather<Node>(
           try {
             await addArchive(probe, target);
           } catch (error) {
-            throw withName(error, source.name);
+            throw archiveError(error, {
+              what: `"${displayName(source.name)}"`,
+              code: 'TSB_COPY',
+              hint: 'With --unpack=false the file is copied as it is',
+            });
           }
           archives += 1;
         } else await copier.copy(source);
@@ -69,14 +71,4 @@ export async function gather<Node>(
       return { archives };
     },
   };
-}
-
-/** Says which file it is that is no proper archive. */
-function withName(error: unknown, name: ByteName): unknown {
-  if (!(error instanceof UserError) || error.code !== 'TSB_LAYER_INVALID') return error;
-  const found = error.message.replace(/^Cannot unpack (?:layer|archive): /, '');
-  return new UserError('TSB_COPY', `Cannot unpack "${displayName(name)}": ${found}`, {
-    hint: error.hint ?? 'With --unpack=false the file is copied as it is',
-    cause: error,
-  });
 }

@@ -182,23 +182,42 @@ function missing<Node>(
   path: readonly ByteName[],
   word: string,
 ): UserError {
-  const hint = files.whyMissing(path.join('/') as ByteName) ?? misspelling(files, path);
+  const hint =
+    files.whyMissing(path.join('/') as ByteName) ??
+    (leadsOut(word)
+      ? `".." does not lead out of ${files.what}: this is "${path.map(displayName).join('/')}" in it`
+      : whyNowhere(files, path));
   return new UserError('TSB_COPY', `Cannot copy "${word}": not found in ${files.what}`, {
     ...(hint !== undefined && { hint }),
   });
 }
 
-/** Names the entry that the first part that leads nowhere may have meant. */
-function misspelling<Node>(
-  files: SourceFiles<Node>,
-  path: readonly ByteName[],
-): string | undefined {
+/** Whether a `..` of the word was clipped at the root. */
+function leadsOut(word: string): boolean {
+  let depth = 0;
+  for (const part of word.split('/')) {
+    if (part === '..') depth -= 1;
+    else if (part !== '' && part !== '.') depth += 1;
+    if (depth < 0) return true;
+  }
+  return false;
+}
+
+/** Of the first part that leads nowhere: where it is a link to, or which name it may have meant. */
+function whyNowhere<Node>(files: SourceFiles<Node>, path: readonly ByteName[]): string | undefined {
   const at = path.findIndex((_, index) => resolve(files, path.slice(0, index + 1)) === undefined);
   const part = path[at];
   const dir = resolve(files, path.slice(0, at));
   if (part === undefined || dir === undefined || files.info(dir).kind !== 'dir') return undefined;
+  const shown = (name: string): string =>
+    `"${[...path.slice(0, at).map(displayName), name].join('/')}"`;
+  const node = files.child(dir, part);
+  const target = node && files.info(node).target;
+  if (target !== undefined) {
+    const link = `${shown(displayName(part))} is a symbolic link to "${displayName(target)}"`;
+    return `${link}, which is not in ${files.what}`;
+  }
   const names = files.children(dir).map(([name]) => displayName(name));
   const near = suggest(displayName(part), names);
-  const found = near && [...path.slice(0, at).map(displayName), near].join('/');
-  return found && `Did you mean "${found}"?`;
+  return near && `Did you mean ${shown(near)}?`;
 }

@@ -1,7 +1,8 @@
 import type { KeyParts } from '../cache/key.js';
 import type { LayerId } from '../layer/types.js';
-import { ImageTree } from '../overlay/image-tree.js';
+import { ImageTree, type TreeNode } from '../overlay/image-tree.js';
 import { byteNameOf } from '../util/byte-name.js';
+import { hasCode, UserError } from '../util/errors.js';
 import { makeDirectory, newDirectoryMeta } from './copy-apply.js';
 import { editImage, openOverlay, readAccounts } from './image-access.js';
 import { resolveUser } from './image-users.js';
@@ -30,8 +31,9 @@ export async function executeWorkdir(
 ): Promise<LayerId | undefined> {
   using overlay = openOverlay(session, state);
   const tree = new ImageTree(overlay);
-  const existing = tree.resolve(byteNameOf(directory), { followLast: true });
+  const existing = find(tree, directory);
   if (isDirectory(existing)) return undefined;
+  if (existing !== undefined) throw noDirectory(directory, 'it is a file');
   const owner = resolveUser(state.image.config?.User ?? '', readAccounts(tree));
   return await editImage(session, state, (editable) => {
     const { uid, gid } = owner;
@@ -41,4 +43,19 @@ export async function executeWorkdir(
       newDirectoryMeta({ owner: { uid, gid }, changeMode: undefined }, session.createdMs()),
     );
   });
+}
+
+function find(tree: ImageTree, directory: string): TreeNode | undefined {
+  try {
+    return tree.resolve(byteNameOf(directory), { followLast: true });
+  } catch (error) {
+    if (hasCode(error, 'ENOTDIR')) throw noDirectory(directory, 'a file is on the way');
+    if (hasCode(error, 'ELOOP')) throw noDirectory(directory, 'found a loop of symbolic links');
+    throw error;
+  }
+}
+
+function noDirectory(directory: string, found: string): UserError {
+  const message = `Cannot use WORKDIR "${directory}": ${found}, want a directory or nothing there`;
+  return new UserError('TSB_BUILD', message, { hint: 'Write the path of a directory' });
 }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import type { LayerId } from '../../layer/types.js';
 import type { ImageTree, TreeNode } from '../../overlay/image-tree.js';
 import { UserError } from '../../util/errors.js';
-import { addArchive, isArchive } from '../add-archive.js';
+import { addArchive, archiveError, isArchive } from '../add-archive.js';
 import { kindOfMode } from '../tree-nodes.js';
 import type { FetchDeps, OnBytes } from './fetch-deps.js';
 import { findSource, makeLayer, putSource, sourceKey } from './fetched-layer.js';
@@ -20,10 +20,14 @@ export interface SpooledFile {
 const CHUNK_BYTES = 1024 * 1024;
 const ROOT = { uid: 0, gid: 0 };
 
-/** What an archive unpacks to, in a layer; every file root's, as those of a directory are. */
+/**
+ * What an archive unpacks to, in a layer; every file root's, as those of a directory are. `what`:
+ * the archive, for the message of TSB_CONTEXT.
+ */
 export async function archiveLayer(
   deps: FetchDeps,
   { read, digest }: Pick<SpooledFile, 'read' | 'digest'>,
+  what: string,
 ): Promise<LayerId> {
   const key = sourceKey('archive', [['sha256', digest]]);
   const known = deps.noCache ? undefined : await findSource(deps.records, deps.store, key);
@@ -32,13 +36,12 @@ export async function archiveLayer(
   const layer = await makeLayer(deps.store, async (tree) => {
     const destination = { path: '/', isDirectory: true, several: false };
     const changes = { owner: ROOT, changeMode: undefined };
-    await addArchive(
-      { read },
-      {
-        ...{ tree, destination, changes, signal },
-        nowMs: 0,
-      },
-    );
+    const target = { tree, destination, changes, signal, nowMs: 0 };
+    try {
+      await addArchive({ read }, target);
+    } catch (error) {
+      throw archiveError(error, { what, code: 'TSB_CONTEXT' });
+    }
     tree.setMeta(tree.root, { mode: 0o755, mtime: { sec: 0, nsec: 0 } });
   });
   await putSource(deps.records, key, { layer, facts: {} });

@@ -17,19 +17,24 @@ interface LayerNode {
   readonly node: TreeNode;
 }
 
+/** Which layers are a context. */
+export interface LayerContextOptions {
+  readonly layers: readonly LayerId[];
+  readonly ignore: IgnoreMatcher | undefined;
+  /** What to do about a context without any files. */
+  readonly whyEmpty?: string | undefined;
+}
+
 /** A build context that was fetched or unpacked to a layer. */
 export class LayerContext implements ContextSource {
   readonly ignore: IgnoreMatcher | undefined;
   readonly #overlay: Overlay;
   readonly #files: LayerFiles;
 
-  constructor(
-    store: Store,
-    { layers, ignore }: { layers: readonly LayerId[]; ignore: IgnoreMatcher | undefined },
-  ) {
+  constructor(store: Store, { layers, ignore, whyEmpty }: LayerContextOptions) {
     this.ignore = ignore;
     this.#overlay = openLayers(store, layers);
-    this.#files = new LayerFiles(new ImageTree(this.#overlay), ignore);
+    this.#files = new LayerFiles(new ImageTree(this.#overlay), { ignore, whyEmpty });
   }
 
   open(): Promise<SourceFiles<LayerNode>> {
@@ -51,10 +56,12 @@ class LayerFiles implements SourceFiles<LayerNode> {
   readonly root: LayerNode;
   readonly #files: ImageFiles;
   readonly #ignore: IgnoreMatcher | undefined;
+  readonly #whyEmpty: string | undefined;
 
-  constructor(tree: ImageTree, ignore: IgnoreMatcher | undefined) {
+  constructor(tree: ImageTree, { ignore, whyEmpty }: Omit<LayerContextOptions, 'layers'>) {
     this.#files = new ImageFiles(tree, this.what);
     this.#ignore = ignore;
+    this.#whyEmpty = whyEmpty;
     this.root = { path: '' as ByteName, node: tree.root };
   }
 
@@ -88,6 +95,7 @@ class LayerFiles implements SourceFiles<LayerNode> {
   }
 
   whyMissing(path: ByteName): string | undefined {
+    if (this.#whyEmpty !== undefined) return this.#whyEmpty;
     if (this.#ignore?.ignores(displayName(path)) !== true) return undefined;
     return 'An ignore file of the context leaves it out, should it be there';
   }

@@ -69,8 +69,30 @@ test('a Buildfile from standard input has no context', async (t) => {
   await build(builds, '-', {}, { stdin: await once('FROM scratch\nCOPY <<E /x\nE\nCOPY . /\n') });
   assert.deepEqual(await builds.tree(), ['/x 644 0:0 ""']);
   const stdin = await once('FROM scratch\nCOPY none /\n');
-  await assert.rejects(build(builds, '-', {}, { stdin }), { code: 'TSB_COPY' });
+  await assert.rejects(build(builds, '-', {}, { stdin }), {
+    code: 'TSB_COPY',
+    hint: 'There is no build context: standard input is the Buildfile. Give both with -f - DIRECTORY',
+  });
 });
+
+const DAMAGED: readonly (readonly [sin: string, tar: Buffer, message: RegExp])[] = [
+  [
+    'is cut off',
+    archive([{ name: 'f', size: 1_000_000 }]),
+    /^Cannot unpack the build context from standard input: Unexpected end/,
+  ],
+  [
+    'has too long a name',
+    archive([{ name: 'x', pax: { path: Buffer.from(`d/${'n'.repeat(300)}`) } }]),
+    /^Cannot unpack "d\/n{78}…": found a name of 300 bytes, want at most 255$/,
+  ],
+];
+for (const [sin, tar, message] of DAMAGED) {
+  test(`an archive that ${sin} is named`, async (t) => {
+    const builds = await TestBuilds.create(t);
+    await assert.rejects(build(builds, '-', {}, { stdin: await once(tar) }), { message });
+  });
+}
 
 test('what is neither archive nor Buildfile is refused', async (t) => {
   const builds = await TestBuilds.create(t);

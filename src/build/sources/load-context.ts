@@ -69,10 +69,17 @@ export async function loadContext(wish: ContextWish, deps: LoadDeps): Promise<Lo
       wish.ignoreFile === undefined
         ? findLayerIgnore(deps, layers, wish)
         : readIgnore(wish.ignoreFile);
-    const files = deps.cleanup.use(new LayerContext(deps.sources.deps.store, { layers, ignore }));
+    const { store } = deps.sources.deps;
+    const whyEmpty = layers.length === 0 ? noContextHint(word.kind) : undefined;
+    const files = deps.cleanup.use(new LayerContext(store, { layers, ignore, whyEmpty }));
     const { source } = fetched;
     return { name, buildfile, files, ...(source !== undefined && { source }) };
   });
+}
+
+function noContextHint(kind: ContextWord['kind']): string {
+  const [file, what] = kind === 'stdin' ? ['-', 'standard input'] : ['URL', 'the URL'];
+  return `There is no build context: ${what} is the Buildfile. Give both with -f ${file} DIRECTORY`;
 }
 
 async function loadDirectory(
@@ -149,7 +156,10 @@ async function asContext(
   file: SpooledFile,
   what: string,
 ): Promise<FetchedContext> {
-  if (file.isArchive) return { layers: [await archiveLayer(deps, file)], text: undefined };
+  if (file.isArchive) {
+    const layer = await archiveLayer(deps, file, `the build context from ${what}`);
+    return { layers: [layer], text: undefined };
+  }
   if (file.size === 0) throw new UserError('TSB_CONTEXT', `Cannot read ${what}: it is empty`);
   return { layers: [], text: await textOf(deps, file, what) };
 }

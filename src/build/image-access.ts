@@ -45,7 +45,7 @@ export function readAccounts(tree: ImageTree): Accounts {
 
 /**
  * Edits the files of a state in-process and publishes what changed as a layer. `alone`: the layer
- * is made without a look at what is below it (`COPY --link`). `source`: for warnings.
+ * is made without a look at what is below it (`COPY --link`). `source`: the COPY or ADD's.
  */
 export async function editImage(
   session: Session,
@@ -66,6 +66,7 @@ export async function editImage(
   return await session.guard.publish(upperdir, {
     lowers: state.layers.map(({ id }) => id),
     source,
+    copied: source !== undefined,
   });
 }
 

@@ -86,6 +86,21 @@ for (const [name, buildfile, options, message, line] of REFUSED) {
   });
 }
 
+test('the hint for a copied secret is to leave it out, for a cached layer too', async (t) => {
+  const builds = await TestBuilds.create(t);
+  builds.files({ a: TOKEN });
+  const copy = 'FROM scratch\nCOPY a /a\n';
+  const refused = {
+    code: 'TSB_SECRET',
+    hint: /^Leave it out with \.dockerignore or --exclude\. If/,
+  };
+  await assert.rejects(builds.build(copy, SECRET), refused);
+  await builds.build(copy);
+  await assert.rejects(builds.build(copy, SECRET), refused);
+  const label = `FROM scratch\nLABEL a=${TOKEN}\n`;
+  await assert.rejects(builds.build(label, SECRET), { hint: /^Mount it where it is needed/ });
+});
+
 test('a name that a secret is a part of is told without it', async (t) => {
   const builds = await TestBuilds.create(t);
   builds.files({ [`d/${TOKEN}.txt`]: 'x' });

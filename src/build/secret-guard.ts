@@ -36,6 +36,8 @@ export interface GuardedLayer {
   readonly lowers: readonly LayerId[];
   /** For warnings. */
   readonly source?: SourceRange | undefined;
+  /** COPY or ADD made it, no command. */
+  readonly copied?: boolean;
 }
 
 /** Places that an error names; the others are counted. */
@@ -150,9 +152,10 @@ export class SecretGuard {
     return this.#maskPatterns.map(({ bytes }) => bytes.toString('base64'));
   }
 
-  async #searchLayer(dir: string, { lowers, source }: GuardedLayer): Promise<Finding[]> {
+  async #searchLayer(dir: string, layer: GuardedLayer): Promise<Finding[]> {
     const patterns = this.#load();
     if (patterns.length === 0) return [];
+    const { lowers, source, copied = false } = layer;
     const { store, signal } = this.#parts;
     const clean = [...new Set([...lowers, ...this.#clean])];
     const job = { dir, patterns, layersRoot: store.layers.root, clean };
@@ -161,7 +164,7 @@ export class SecretGuard {
     const [first] = refused;
     if (first !== undefined) {
       throw new UserError('TSB_SECRET', `Cannot keep the layer: ${describe(first.id, refused)}`, {
-        hint: hintFor(first.id),
+        hint: hintFor(first.id, copied),
       });
     }
     for (const id of new Set(found.map((finding) => finding.id))) {
@@ -227,9 +230,9 @@ function placeOf({ path, place, form }: Finding): string {
   }
 }
 
-function hintFor(id: string): string {
-  return (
-    `Mount it where it is needed, and write it nowhere: RUN --mount=type=secret,id=${id}. ` +
-    `If it has to be there: --allow-secret-in-layer=${id}`
-  );
+function hintFor(id: string, copied = false): string {
+  const how = copied
+    ? 'Leave it out with .dockerignore or --exclude'
+    : `Mount it where it is needed, and write it nowhere: RUN --mount=type=secret,id=${id}`;
+  return `${how}. If it has to be there: --allow-secret-in-layer=${id}`;
 }

@@ -54,8 +54,7 @@ export async function applyFileInstruction(
       const made = await carryOut(session, state, {
         ...{ instruction, place, running, source, mounts, cleanup, noCache: run.noCache },
       });
-      const { source: range } = instruction;
-      if (made.cached) await guardCached(session, made, { below: state.layers, source: range });
+      if (made.cached) await guardCached(session, made, { below: state.layers, instruction });
       return made;
     } catch (error) {
       throw explainFailure(error, session.store.root);

@@ -4,7 +4,7 @@ import { explainMiss, SECRET_NOT_ALLOWED } from '../cache/explain.js';
 import type { Place, StepRecord } from '../cache/records.js';
 import { findInputs, findStep, putInputs, putStep } from '../cache/records.js';
 import type { LayerId } from '../layer/types.js';
-import type { SourceRange } from '../util/errors.js';
+import type { FileInstruction } from './step-config.js';
 import type { RunningVertex } from './progress.js';
 import type { Session } from './session.js';
 import type { SourceReport } from './sources/sources.js';
@@ -67,16 +67,19 @@ export async function cachedStep(
 
 /**
  * Searches the layer of a cached step for secrets, unless that was done when it was made or used
- * before. `below`: the layers that the step began with; `source`: for warnings.
+ * before. `below`: the layers that the step began with; `instruction`: for messages.
  */
 export async function guardCached(
   { guard, records }: Session,
   { key, layer, searchedFor }: StepResult,
-  { below, source }: { below: readonly StageLayer[]; source: SourceRange },
+  { below, instruction }: { below: readonly StageLayer[]; instruction: FileInstruction },
 ): Promise<void> {
   if (layer === undefined) return;
   if (guard.searchedFor !== undefined && guard.searchedFor === searchedFor) return;
-  const isClean = await guard.check(layer.id, { lowers: below.map(({ id }) => id), source });
+  const { kind, source } = instruction;
+  const copied = kind === 'copy' || kind === 'add';
+  const lowers = below.map(({ id }) => id);
+  const isClean = await guard.check(layer.id, { lowers, source, copied });
   if (!isClean || guard.searchedFor === undefined) return;
   const record = await findStep(records, key);
   if (record?.layer?.layerId !== layer.id) return;

@@ -31,6 +31,23 @@ for (const [name, text, want] of CASES) {
   });
 }
 
+const NPM = 'npm_0123456789abcdef';
+/** Secret → output → what is shown of it. */
+const VALUES: readonly (readonly [secret: string, text: string, want: string])[] = [
+  [`//r/:_authToken=${NPM}`, `token ${NPM}.`, 'token ***.'],
+  [`a=b\n//r/:_authToken = "${NPM}";\n`, `"${NPM}"`, '"***"'],
+  [`{\n  "auth": "${NPM}==",\n}`, `${NPM}==`, '***'],
+  ['url=https://registry.example/x1', 'https://registry.example/x1', 'https://registry.example/x1'],
+  ['always-auth=some words with 1 number', 'some words with 1 number', 'some words with 1 number'],
+  ['user=administrator', 'administrator', 'administrator'],
+  ['mode=abcdefghijklmnopqrst', 'abcdefghijklmnopqrst', 'abcdefghijklmnopqrst'],
+];
+for (const [secret, text, want] of VALUES) {
+  test(`OutputMask makes ${JSON.stringify(want)} of a value of ${JSON.stringify(secret)}`, () => {
+    assert.equal(maskText(text, patterns(secret)), want);
+  });
+}
+
 test('OutputMask holds nothing back but the beginning of a secret', () => {
   const mask = new OutputMask(patterns(TOKEN));
   const show = (text: string): string => mask.push(Buffer.from(text)).toString();

@@ -45,19 +45,31 @@ export function patternsOf(secrets: readonly GuardedSecret[]): Pattern[] {
 }
 
 /**
- * The lines of secrets that have several, as they are: a program that shows a part of a secret
- * shows whole lines.
+ * What a program shows that shows a part of a secret, as it is: the lines of secrets that have
+ * several, and the values of lines such as `key=value` and `key: value`.
  */
 export function linePatternsOf(secrets: readonly GuardedSecret[]): Pattern[] {
   return secrets.flatMap(({ id, bytes }) => {
     const lines = trim(bytes)
       .toString('latin1')
       .split(/[\r\n]+/);
-    if (lines.length === 1) return [];
-    return lines
+    const values = lines.map(valueOf).filter((value) => value !== undefined);
+    return [...(lines.length === 1 ? [] : lines), ...values]
       .map((line) => ({ id, form: 'as it is' as const, bytes: trim(Buffer.from(line, 'latin1')) }))
       .filter((pattern) => pattern.bytes.length >= SECRET_BYTES_MIN);
   });
+}
+
+/** Shorter values may be words that a secret has in common with others. */
+const VALUE_BYTES_MIN = 16;
+
+/** The value of a setting, without quotes; undefined: none, or one that is hardly a secret. */
+function valueOf(line: string): string | undefined {
+  const [, text = ''] = /^[^=]*?(?:=|:[ \t])(.*)$/.exec(line) ?? [];
+  const value = text.trim().replace(/^["']|["']?[,;]?$/g, '');
+  const isToken = /^\S+$/.test(value) && /\d/.test(value) && /[A-Za-z]/.test(value);
+  const isUrl = value.includes('://');
+  return value.length >= VALUE_BYTES_MIN && isToken && !isUrl ? value : undefined;
 }
 
 function* formsOf(secret: Buffer): Generator<readonly [SecretForm, Buffer]> {

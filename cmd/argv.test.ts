@@ -60,6 +60,8 @@ const BAD: [string, RegExp, RegExp][] = [
   ['build -f a -f b .', /--file twice/, /^$/],
   ['build . --file', /--file: it wants a value/, /^$/],
   ['build', /CONTEXT is missing \(a directory\)/, /tsbuild build --help/],
+  ['build --tag .', /CONTEXT is missing/, /the last word is the value of --tag/],
+  ['build . --file -t x', /--file: it wants a value, found the flag -t/, /^--file VALUE -t$/],
   ['build a b', /"b" is one word too many/, /tsbuild build --help/],
   ['run', /IMAGE is missing/, /tsbuild run --help/],
 ];

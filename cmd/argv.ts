@@ -86,6 +86,10 @@ function takeFlag(typed: string, scan: Scan): string[] {
   if (scan.next === undefined || scan.next === '--') {
     throw new UserError('TSB_USAGE', `Cannot use flag ${typed}: it wants a value`);
   }
+  if (scan.flags.has(scan.next)) {
+    const message = `Cannot use flag ${typed}: it wants a value, found the flag ${scan.next}`;
+    throw new UserError('TSB_USAGE', message, { hint: `${typed} VALUE ${scan.next}` });
+  }
   return [typed, scan.next];
 }
 
@@ -101,14 +105,21 @@ function findCommand(name: string, commands: readonly Command[]): Command {
   });
 }
 
-function checkPositionals({ name, positionals }: Command, given: readonly string[]): void {
+/** `lastFlag`: the one that took the last word as its value. */
+function checkPositionals(
+  { name, positionals }: Command,
+  given: readonly string[],
+  lastFlag: string | undefined,
+): void {
   const wanted = Object.entries(positionals);
   const missing = wanted.slice(given.length).find(([, { optional }]) => !optional);
   const hint = `tsbuild ${name} --help`;
   if (missing !== undefined) {
     const [word, { describe }] = missing;
     const found = `${word.toUpperCase()} is missing (${describe})`;
-    throw new UserError('TSB_USAGE', `Cannot run tsbuild ${name}: ${found}`, { hint });
+    throw new UserError('TSB_USAGE', `Cannot run tsbuild ${name}: ${found}`, {
+      hint: lastFlag === undefined ? hint : `the last word is the value of ${lastFlag}`,
+    });
   }
   const takesRest = wanted.some(([, { rest }]) => rest);
   const extra = given[wanted.length];
@@ -129,6 +140,7 @@ export function prepareArgv(argv: readonly string[], commands: readonly Command[
   const seen = new Set<string>();
   const prepared: string[] = [];
   let index = 0;
+  let lastFlag: string | undefined;
   while (index < argv.length) {
     const typed = argv[index] ?? '';
     if (typed === '--') break;
@@ -141,6 +153,7 @@ export function prepareArgv(argv: readonly string[], commands: readonly Command[
       const taken = takeFlag(typed, { flags, commandName, seen, next: argv[index + 1] });
       prepared.push(...taken);
       index += taken.length;
+      if (taken.length > 1 && index === argv.length) lastFlag = typed;
       continue;
     }
     if (command === undefined) {
@@ -152,6 +165,6 @@ export function prepareArgv(argv: readonly string[], commands: readonly Command[
     prepared.push(typed === '-' ? LONE_DASH : typed);
     index++;
   }
-  if (command !== undefined && !seen.has('help')) checkPositionals(command, positionals);
+  if (command !== undefined && !seen.has('help')) checkPositionals(command, positionals, lastFlag);
   return { command, argv: [...prepared, ...argv.slice(index)] };
 }

@@ -1,4 +1,5 @@
 import type { BuildOptions } from '../../src/build/options.js';
+import { UserError } from '../../src/util/errors.js';
 import type { Parsed } from '../command.js';
 import { readArgumentFile } from './argument-file.js';
 import { parsePairs, parseSourceDateEpoch } from '../pairs.js';
@@ -10,7 +11,7 @@ export const SCOPE_OPTIONS = {
   'build-arg-file': {
     type: 'string',
     array: true,
-    describe: 'File of such arguments, one a line; --build-arg beats it',
+    describe: 'File of such lines, as they are: no quotes, no comment behind; --build-arg beats it',
   },
   platform: { type: 'string', describe: "os/architecture[/variant],… [this machine's]" },
 } as const;
@@ -20,6 +21,9 @@ export function scopeOptions(
   options: Parsed<typeof SCOPE_OPTIONS>,
   env: NodeJS.ProcessEnv,
 ): Pick<BuildOptions, 'buildArgs' | 'target' | 'platform' | 'sourceDateEpoch'> {
+  if (options.target === '') {
+    throw new UserError('TSB_USAGE', 'Cannot use --target "": it wants the name of a stage');
+  }
   const inFiles = (options['build-arg-file'] ?? []).flatMap((file) => readArgumentFile(file));
   const buildArgs = {
     ...parsePairs(inFiles, '--build-arg-file', (name) => env[name]),

@@ -53,6 +53,12 @@ for (const [name, text, buildArgs, want] of GLOBAL_ARGS) {
 const BAD: readonly (readonly [string, string, string, RegExp])[] = [
   ['unknown target', 'FROM scratch AS build', 'biuld', /Cannot find stage "biuld"/],
   ['bad image name', 'FROM UPPER', '', /UPPER/],
+  ['no value', 'ARG V\nFROM debian:$V', '', /FROM "debian:\$V": V has no value/],
+  ['no value at all', 'ARG V=\nFROM $V', '', /FROM "\$V": V has no value/],
+  ['no ARG', 'FROM debian:${V}', '', /V has no value/],
+  ['another fault', 'FROM ${V:-UPPER}', '', /upper-case/],
+  ['a fault besides', 'FROM UPPER$V', '', /upper-case/],
+  ['what the file says', 'ARG V\nFROM ${V:?giveV}', '', /giveV/],
 ];
 for (const [name, text, target, message] of BAD) {
   test(`planBuild() refuses: ${name}`, () => {

@@ -8,6 +8,7 @@ import { parseImageSource } from '../oci/image-source.js';
 import { parsePlatform } from '../oci/platform.js';
 import { UserError } from '../util/errors.js';
 import { suggest } from '../util/suggest.js';
+import { blamingVariables } from './empty-variables.js';
 import { positioned } from './positioned.js';
 import { lookUp } from './scope.js';
 import type { FileContext } from './sources/named-contexts.js';
@@ -123,7 +124,7 @@ function resolveGlobalArgs(
 
 function planStage(
   stage: Stage,
-  { stages, directives }: Buildfile,
+  { stages, directives, globalArgs }: Buildfile,
   { scope, contexts }: { scope: Readonly<Record<string, string>>; contexts: NamedContexts },
 ): PlannedStage {
   const { index } = stage;
@@ -132,10 +133,13 @@ function planStage(
   const replaced = stage.name === undefined ? undefined : findNamed(stage.name, at);
   if (replaced !== undefined) return replacedStage(stage, label, replaced);
   const lookup = (name: string): string | undefined => lookUp({ env: scope, args: {} }, name);
-  const from = expandInstruction(stage.from, lookup, directives.escape);
-  const base = positioned(sourceOf(stage.from, { text: stage.from.image }), () =>
-    resolveBase(from.image, at),
-  );
+  const declared = globalArgs.flatMap(({ args }) => args.map(({ name }) => name));
+  const variables = { from: stage.from, lookup, declared };
+  const { from, base } = blamingVariables(variables, (find) => {
+    const expanded = expandInstruction(stage.from, find, directives.escape);
+    const source = sourceOf(stage.from, { text: stage.from.image });
+    return { from: expanded, base: positioned(source, () => resolveBase(expanded.image, at)) };
+  });
   const copied = stage.instructions.flatMap((instruction) => needsOf(instruction, at));
   const needs = base.kind === 'stage' ? [base.index, ...copied] : copied;
   const { platform } = from;

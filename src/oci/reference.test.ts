@@ -40,6 +40,7 @@ const BAD: [text: string, message: RegExp, hint?: string][] = [
   ['', /it is empty/],
   ['Debian', /upper-case letters in "Debian"/, 'write debian'],
   ['ghcr.io/Me/App:V1', /upper-case letters in "Me\/App"/, 'write ghcr.io/me/app:V1'],
+  ['BAD NAME', /upper-case letters in "BAD NAME"/, 'write NAME, NAME:TAG or HOST/NAME:TAG'],
   [HEX, /image id/],
   ['https://ghcr.io/x', /begins with https:\/\//, 'write ghcr.io/x'],
   ['/x', /repository "\/x"/],

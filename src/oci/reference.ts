@@ -132,10 +132,10 @@ function assertPath(
 ): void {
   if (name === '') throw refuse('no repository', 'for example debian:bookworm');
   if (/[A-Z]/.test(name)) {
-    throw refuse(
-      `upper-case letters in ${JSON.stringify(name)}`,
-      `write ${text.replace(name, name.toLowerCase())}`,
-    );
+    const hint = PATH.test(path.toLowerCase())
+      ? `write ${text.replace(name, name.toLowerCase())}`
+      : USUAL_HINT;
+    throw refuse(`upper-case letters in ${JSON.stringify(name)}`, hint);
   }
   if (!PATH.test(path)) {
     throw refuse(

@@ -1,6 +1,7 @@
 import type { CacheKey } from '../../cache/key.js';
 import { cacheKeyOf } from '../../cache/key.js';
 import type { AddInstruction, CopyInstruction, CopySource } from '../../dockerfile/ast.js';
+import { sourceOf } from '../../dockerfile/locate.js';
 import { ImageTree } from '../../overlay/image-tree.js';
 import type { TreeNode } from '../../overlay/image-tree.js';
 import { findFileName } from '../../remote/http-url.js';
@@ -55,6 +56,7 @@ export async function fetchSources(
       hasPaths = true;
       continue;
     }
+    warnOfNoGitDir(session, instruction, word);
     const name = nameOf(session, instruction, word);
     const fetched = await fetchWord(session, word, { name, running });
     const overlay = cleanup.use(openLayers(session.store, [fetched.layer]));
@@ -64,6 +66,20 @@ export async function fetchSources(
   }
   const isWhole = files.size > 0 && !hasPaths;
   return { files, reports, key: isWhole ? cacheKeyOf([['sources', keys]]) : undefined };
+}
+
+/** As with BuildKit: what is taken out of a repository is none. */
+function warnOfNoGitDir(
+  session: Session,
+  instruction: AddInstruction | CopyInstruction,
+  word: RemoteWord,
+): void {
+  if (word.kind !== 'git' || !word.keepGitDir || word.url.subdir === '') return;
+  session.progress.warn({
+    message: `keep-git-dir has no effect: the subdirectory "${word.url.subdir}" has no .git`,
+    hint: 'Remove it, or ADD the whole repository',
+    source: sourceOf(instruction, { text: '--keep-git-dir' }),
+  });
 }
 
 async function fetchWord(

@@ -74,6 +74,12 @@ ADD ${server.url}/a.git#$WHERE /all
 ADD --chown=5 ${server.url}/a.git#main:src /src/
 ADD --exclude=src --keep-git-dir ${server.url}/a.git /kept
 `;
+  await builds.build(`FROM scratch\nADD --keep-git-dir ${server.url}/a.git#main:src /src/\n`);
+  const [warning] = builds.events.flatMap((event) =>
+    event.kind === 'warning' ? [event.warning] : [],
+  );
+  assert.match(warning?.message ?? '', /the subdirectory "src" has no \.git$/);
+  assert.deepEqual(warning?.source?.at, { line: 2, column: 5, length: 14 });
   const first = await builds.build(text);
   const tree = await builds.tree();
   assert.deepEqual(

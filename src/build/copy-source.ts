@@ -182,10 +182,11 @@ function missing<Node>(
   path: readonly ByteName[],
   word: string,
 ): UserError {
+  const meant = pathParts(word).map(displayName).join('/');
   const hint =
     files.whyMissing(path.join('/') as ByteName) ??
     (leadsOut(word)
-      ? `".." does not lead out of ${files.what}: this is "${path.map(displayName).join('/')}" in it`
+      ? `".." does not lead out of ${files.what}: this is "${meant}" in it`
       : whyNowhere(files, path));
   return new UserError('TSB_COPY', `Cannot copy "${word}": not found in ${files.what}`, {
     ...(hint !== undefined && { hint }),
@@ -203,21 +204,37 @@ function leadsOut(word: string): boolean {
   return false;
 }
 
-/** Of the first part that leads nowhere: where it is a link to, or which name it may have meant. */
+/**
+ * Of the first part that leads nowhere: where it is a link to, or which name it may have meant;
+ * else where a link before it leads.
+ */
 function whyNowhere<Node>(files: SourceFiles<Node>, path: readonly ByteName[]): string | undefined {
   const at = path.findIndex((_, index) => resolve(files, path.slice(0, index + 1)) === undefined);
   const part = path[at];
   const dir = resolve(files, path.slice(0, at));
   if (part === undefined || dir === undefined || files.info(dir).kind !== 'dir') return undefined;
-  const shown = (name: string): string =>
-    `"${[...path.slice(0, at).map(displayName), name].join('/')}"`;
-  const node = files.child(dir, part);
-  const target = node && files.info(node).target;
-  if (target !== undefined) {
-    const link = `${shown(displayName(part))} is a symbolic link to "${displayName(target)}"`;
-    return `${link}, which is not in ${files.what}`;
-  }
+  const link = describeLink(files, path.slice(0, at + 1));
+  if (link !== undefined) return `${link}, which is not in ${files.what}`;
   const names = files.children(dir).map(([name]) => displayName(name));
   const near = suggest(displayName(part), names);
-  return near && `Did you mean ${shown(near)}?`;
+  if (near !== undefined) {
+    return `Did you mean "${[...path.slice(0, at).map(displayName), near].join('/')}"?`;
+  }
+  const before = path.slice(0, at).map((_, index) => describeLink(files, path.slice(0, index + 1)));
+  const followed = before.find((each) => each !== undefined);
+  return followed && `${followed}, which was looked for in ${files.what}`;
+}
+
+/** Says of a path that is a symbolic link where it leads to. */
+function describeLink<Node>(
+  files: SourceFiles<Node>,
+  path: readonly ByteName[],
+): string | undefined {
+  const dir = resolve(files, path.slice(0, -1));
+  const name = path.at(-1);
+  if (dir === undefined || name === undefined || files.info(dir).kind !== 'dir') return undefined;
+  const node = files.child(dir, name);
+  const target = node && files.info(node).target;
+  if (target === undefined) return undefined;
+  return `"${path.map(displayName).join('/')}" is a symbolic link to "${displayName(target)}"`;
 }

@@ -132,6 +132,13 @@ const REFUSED: readonly (readonly [name: string, text: string, message: RegExp, 
       /^"outdir" is a symbolic link to "\/etc", which is not in/,
     ],
     [
+      'a file that a directory link inside does not have',
+      'COPY dirlink/passwd /',
+      /"dirlink\/passwd": not found/,
+      /^"dirlink" is a symbolic link to "dir", which was looked for in the build context$/,
+    ],
+    ['a pattern that leads out', 'COPY ../etc/pass* /', /not found/, /this is "etc\/pass\*" in it/],
+    [
       'a path that leads out',
       'COPY ../../outdi/x /',
       /"\.\.\/\.\.\/outdi\/x": not found/,

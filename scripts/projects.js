@@ -1,7 +1,15 @@
 // npm run projects [-- NAME...]: builds the images of fixtures/projects, Buildfiles in the manner
 // of well-known projects, and runs each one's smoke test. Needs minutes and the network: by hand.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QUICKSTART_PROGRAMS, ensurePrograms } from './lib/packages.js';
@@ -41,6 +49,8 @@ function build(name, parent) {
   const dir = join(parent, name);
   const context = join(dir, 'context');
   cpSync(join(FIXTURES, name), dir, { recursive: true });
+  // Some have none: git keeps no empty directories.
+  mkdirSync(context, { recursive: true });
   if (existsSync(join(dir, 'setup'))) spawnSync('sh', ['-eu', '../setup'], { cwd: context });
   const args = ['build', '--progress', 'plain', '-f', join(dir, 'Buildfile'), '-t', tagOf(name)];
   return tsbuild([...args, context], { stdio: 'inherit' }).status === 0;
